@@ -1,0 +1,82 @@
+/**
+ * What a kernel set offers. Kernels are mathematics only: they know no file and no tensor name, import
+ * nothing else of ours, never allocate, and may be given views on SharedArrayBuffers.
+ *
+ * Every call works on whole rows or whole blocks, so a tensor may be cut into row ranges in any way, on any
+ * number of threads, and the bytes do not change. All sets give identical bytes; `scalar` is the specification.
+ *
+ * Lengths are checked by the callee: a mismatch throws RangeError, never reads past the end. A value that
+ * cannot be processed (NaN, infinity, a reserved scale byte) is reported by position, not by exception,
+ * because only the caller knows the tensor's name: every call returns `OK` or the index of the first
+ * offending element in the unit stated.
+ */
+export const OK = -1;
+
+export type KernelSetName = "scalar" | "avx2" | "avx512" | "neon" | "cuda";
+
+/** Formats that one call can decode: plain element types and ggml block formats, spelled as upstream spells them. */
+export type DecodableFormat =
+  | "f32"
+  | "f16"
+  | "bf16"
+  | "q4_0"
+  | "q4_1"
+  | "q5_0"
+  | "q5_1"
+  | "q8_0"
+  | "q2_K"
+  | "q3_K"
+  | "q4_K"
+  | "q5_K"
+  | "q6_K"
+  | "iq2_xxs"
+  | "iq2_xs"
+  | "iq2_s"
+  | "iq3_xxs"
+  | "iq3_s"
+  | "iq4_nl"
+  | "iq4_xs"
+  | "mxfp4"
+  | "nvfp4";
+
+/** Formats that one call can encode. */
+export type EncodableFormat = Exclude<DecodableFormat, "q4_1" | "q5_0" | "q5_1">;
+
+export interface EncodeOptions {
+  /** Elements per row; a whole number of blocks. */
+  readonly rowLength: number;
+  /** One weight >= 0 per column (length `rowLength`), the same for every row. Formats that cannot use it ignore it. */
+  readonly importance?: Float32Array;
+}
+
+/** Block scales of an FP8 matrix: `w[o,i] = e4m3(code[o,i]) * scale[(o + firstRow) div blockRows, i div blockCols]`. */
+export interface F8Scales {
+  /** E8M0 bytes (value 2^(byte-127), 255 reserved) or F32 values, row-major [ceil(rows/blockRows), ceil(cols/blockCols)]. */
+  readonly values: Uint8Array | Float32Array;
+  readonly blockRows: number;
+  readonly blockCols: number;
+  /** Row of the whole matrix at which the given codes begin, relative to the first scale row given. */
+  readonly firstRow: number;
+}
+
+export interface Kernels {
+  readonly set: KernelSetName;
+
+  /** Blocks or elements to f32. `dst.length` elements are decoded. Returns OK, or the index of the first reserved scale byte's block. */
+  decode(format: DecodableFormat, src: Uint8Array, dst: Float32Array): number;
+
+  /** f32 rows to blocks or elements, round to nearest even. Returns OK, or the index of the first non-finite element. */
+  encode(format: EncodableFormat, src: Float32Array, dst: Uint8Array, options: EncodeOptions): number;
+
+  /** FP8 E4M3FN codes [rows, cols] with block scales to f32. Returns OK, or the index of the first NaN code (7F, FF). */
+  decodeF8(codes: Uint8Array, cols: number, scales: F8Scales, dst: Float32Array): number;
+
+  /**
+   * Packed FP4 as in the official checkpoint (`codes` [rows, cols/2], low nibble = even column; `scales` E8M0
+   * [rows, cols/group]) to f32; the group is what the two lengths say. Returns OK, or the index of the first scale byte 255.
+   */
+  decodeFp4(codes: Uint8Array, scales: Uint8Array, dst: Float32Array): number;
+
+  /** The same source, groups of 32, to ggml MXFP4 blocks: bytes move, no value changes. Returns OK, or the index of the first scale byte 255. */
+  repackMxfp4(codes: Uint8Array, scales: Uint8Array, dst: Uint8Array): number;
+}

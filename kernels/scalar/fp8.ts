@@ -1,0 +1,36 @@
+import type { F8Scales } from "../kernels.ts";
+import { E8M0 } from "./fp4.ts";
+
+/** E4M3FN values by code: bias 7, no infinities, 7F and FF are NaN, largest 448. */
+export const E4M3 = Float32Array.from({ length: 256 }, (_, code) => {
+  const sign = code & 128 ? -1 : 1;
+  const exponent = (code >> 3) & 15;
+  const mantissa = code & 7;
+  if ((code & 127) === 127) return Number.NaN;
+  return sign * (exponent === 0 ? mantissa * 2 ** -9 : (8 + mantissa) * 2 ** (exponent - 10));
+});
+
+/** FP8 codes with block scales to f32. See `Kernels.decodeF8`. */
+export function decodeF8(codes: Uint8Array, cols: number, scales: F8Scales, dst: Float32Array): number {
+  const rows = codes.length / cols;
+  const scaleCols = Math.ceil(cols / scales.blockCols);
+  const scaleRows = Math.ceil((scales.firstRow + rows) / scales.blockRows);
+  if (!Number.isInteger(rows) || dst.length !== codes.length || scales.values.length < scaleRows * scaleCols)
+    throw new RangeError(
+      `decodeF8: ${codes.length} codes in rows of ${cols}, ${scales.values.length} scales, ${dst.length} values`,
+    );
+  const { values } = scales;
+  const byteScales = values instanceof Uint8Array;
+  for (let row = 0, i = 0; row < rows; row++) {
+    const scaleRow = Math.floor((scales.firstRow + row) / scales.blockRows) * scaleCols;
+    for (let block = 0; block < scaleCols; block++) {
+      const scale = byteScales ? E8M0[values[scaleRow + block]] : values[scaleRow + block];
+      const end = row * cols + Math.min(cols, (block + 1) * scales.blockCols);
+      for (; i < end; i++) {
+        if ((codes[i] & 127) === 127) return i;
+        dst[i] = E4M3[codes[i]] * scale;
+      }
+    }
+  }
+  return -1;
+}

@@ -1,0 +1,47 @@
+import type { DecodableFormat, EncodableFormat, EncodeOptions, Kernels } from "../kernels.ts";
+import { OK } from "../kernels.ts";
+import type { BlockCodec } from "./block-codec.ts";
+import { bf16, f16, f32 } from "./elements.ts";
+import { decodeFp4 } from "./fp4.ts";
+import { decodeF8 } from "./fp8.ts";
+import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
+import { q8_0 } from "./q8_0.ts";
+
+const codecs: Partial<Record<DecodableFormat, BlockCodec>> = { f32, f16, bf16, q8_0, mxfp4 };
+
+function codecOf(format: DecodableFormat): BlockCodec {
+  const codec = codecs[format];
+  if (!codec) throw new RangeError(`no ${format} kernel`);
+  return codec;
+}
+
+function decode(format: DecodableFormat, src: Uint8Array, dst: Float32Array): number {
+  const { blockLength, blockBytes, decodeBlock } = codecOf(format);
+  const blocks = dst.length / blockLength;
+  if (src.length !== blocks * blockBytes)
+    throw new RangeError(`decode ${format}: ${src.length} bytes do not hold ${dst.length} values`);
+  for (let b = 0; b < blocks; b++) if (!decodeBlock(src, b * blockBytes, dst, b * blockLength)) return b;
+  return OK;
+}
+
+function encode(format: EncodableFormat, src: Float32Array, dst: Uint8Array, options: EncodeOptions): number {
+  const { blockLength, blockBytes, encodeBlock } = codecOf(format);
+  const { rowLength, importance } = options;
+  const blocks = src.length / blockLength;
+  if (!encodeBlock) throw new RangeError(`no ${format} encoder`);
+  if (rowLength % blockLength !== 0 || src.length % rowLength !== 0 || dst.length !== blocks * blockBytes)
+    throw new RangeError(
+      `encode ${format}: ${src.length} values, rows of ${rowLength}, ${dst.length} bytes out`,
+    );
+  if (importance && importance.length !== rowLength)
+    throw new RangeError(
+      `encode ${format}: ${importance.length} importance weights for rows of ${rowLength}`,
+    );
+  for (let i = 0; i < src.length; i++) if (!Number.isFinite(src[i])) return i;
+  for (let b = 0; b < blocks; b++)
+    encodeBlock(src, b * blockLength, dst, b * blockBytes, importance, (b * blockLength) % rowLength);
+  return OK;
+}
+
+/** The TypeScript twins: the specification of every kernel, and what runs where no compiled set exists. */
+export const scalar: Kernels = { set: "scalar", decode, encode, decodeF8, decodeFp4, repackMxfp4 };
