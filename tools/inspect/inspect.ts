@@ -1,0 +1,41 @@
+import { openCheckpoint } from "../checkpoint/open.ts";
+import { takeCensus } from "../model/census.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { type CensusSummary, summarise } from "./summary.ts";
+
+export interface InspectReport extends CensusSummary {
+  readonly config: ModelConfig;
+  /** Every tensor with its class, in census order. */
+  readonly tensorList: readonly {
+    readonly name: string;
+    readonly role: string;
+    readonly format: string;
+    readonly shape: readonly number[];
+    readonly scale?: string;
+    readonly byteLength: number;
+    readonly file: string;
+  }[];
+}
+
+/** Takes the census of a checkpoint or artefact; only headers are read. */
+export async function inspect(path: string): Promise<InspectReport> {
+  const source = await openCheckpoint(path);
+  try {
+    const census = takeCensus(source.config, source.tensors, source.location);
+    return {
+      ...summarise(source, census),
+      config: source.config,
+      tensorList: census.entries.map(({ spec, format, weight, scale }) => ({
+        name: spec.name,
+        role: spec.role,
+        format,
+        shape: spec.shape,
+        ...(scale && { scale: scale.tensor.name }),
+        byteLength: weight.byteLength + (scale?.tensor.byteLength ?? 0),
+        file: weight.file,
+      })),
+    };
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,147 @@
+import { type FileHandle, mkdir, open, rename, statfs, unlink } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { dataError, systemError, V4Error } from "./errors.ts";
+import { lockOutput } from "./output-lock.ts";
+import { formatBytes } from "./units.ts";
+
+/**
+ * The only place that writes files. A file appears under its final name complete and synced, or not at all.
+ */
+
+/** An output of known length, written in any order under `PATH.partial` and renamed when complete. */
+export interface RangedOutput {
+  readonly path: string;
+  readonly byteLength: number;
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Syncs, renames to the final name, syncs the folder. */
+  commit(): Promise<void>;
+  /** Removes what was written. Safe after `commit`. */
+  discard(): Promise<void>;
+}
+
+export interface OutputOptions {
+  readonly byteLength: number;
+  /** Replace a finished file of that name. */
+  readonly force?: boolean;
+}
+
+/** Opens a ranged output. An existing file (without `force`), a second writer or too little space is refused here. */
+export async function createRangedOutput(path: string, options: OutputOptions): Promise<RangedOutput> {
+  const { byteLength } = options;
+  await checkOutputPath(path, options.force ?? false);
+  const release = await lockOutput(path);
+  const partial = `${path}.partial`;
+  let handle: FileHandle;
+  try {
+    await checkFreeSpace(path, byteLength);
+    handle = await open(partial, "w+");
+  } catch (error) {
+    await release();
+    throw systemError(error, partial);
+  }
+  let open_ = true;
+  const close = async (): Promise<void> => {
+    if (!open_) return;
+    open_ = false;
+    await handle.close();
+  };
+  return {
+    path,
+    byteLength,
+    async write(bytes, position) {
+      try {
+        await writeFully(handle, bytes, position);
+      } catch (error) {
+        throw systemError(error, path);
+      }
+    },
+    async commit() {
+      try {
+        await handle.truncate(byteLength);
+        await handle.sync();
+        await close();
+        await rename(partial, path);
+        await syncFolder(dirname(path));
+      } catch (error) {
+        await unlink(partial).catch(() => {});
+        throw systemError(error, path);
+      } finally {
+        await release();
+      }
+    },
+    async discard() {
+      if (!open_) return;
+      await close().catch(() => {});
+      await unlink(partial).catch(() => {});
+      await release();
+    },
+  };
+}
+
+/** Writes a small file whole: temporary name, sync, rename. */
+export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
+  const partial = `${path}.${process.pid}.partial`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const handle = await open(partial, "w");
+    try {
+      await writeFully(handle, bytes, 0);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(partial, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await unlink(partial).catch(() => {});
+    throw systemError(error, path);
+  }
+}
+
+/** Refuses an output name that cannot be written or already holds a finished file. */
+export async function checkOutputPath(path: string, force: boolean): Promise<void> {
+  try {
+    await mkdir(dirname(resolve(path)), { recursive: true });
+    const existing = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    if (existing === undefined) return;
+    const isFile = (await existing.stat()).isFile();
+    await existing.close();
+    if (!isFile) throw dataError({ what: "the output name is taken by something that is not a file", file: path });
+    if (!force)
+      throw new V4Error("usage", { what: "the output exists already", file: path, next: "give --force to replace it, or another --out" });
+  } catch (error) {
+    throw systemError(error, path);
+  }
+}
+
+async function checkFreeSpace(path: string, byteLength: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(resolve(path)));
+  const free = bavail * bsize;
+  if (free < byteLength)
+    throw new V4Error("io", {
+      what: "not enough free space for the output",
+      file: path,
+      expected: formatBytes(byteLength),
+      found: `${formatBytes(free)} free`,
+      next: "free space or choose another --out",
+    });
+}
+
+async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** A rename is durable only once its folder is synced; some file systems cannot sync a folder and need not. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r").catch(() => undefined);
+  if (!handle) return;
+  await handle.sync().catch(() => {});
+  await handle.close();
+}

@@ -1,0 +1,37 @@
+/** Every limit of the toolkit, each with its reason. */
+
+const MiB = 2 ** 20;
+
+/** Safetensors' own limit for the JSON header. Flash's largest is about 0.3 MB; more is an attack on memory. */
+export const MAX_SAFETENSORS_HEADER_BYTES = 100_000_000;
+
+/** Pro's index with 145,116 names is 13 MB. */
+export const MAX_INDEX_BYTES = 256 * MiB;
+
+/** config.json, tokenizer_config.json and the like: a few KiB in practice. */
+export const MAX_CONFIG_BYTES = 4 * MiB;
+
+/** The official tokenizer.json is 6.4 MB. */
+export const MAX_TOKENIZER_BYTES = 128 * MiB;
+
+/** Metadata and tensor infos of a GGUF: 129,280 tokens and 127,741 merges take about 6 MB. */
+export const MAX_GGUF_HEADER_BYTES = 256 * MiB;
+
+/** GGUF strings and names: the loader refuses longer tensor names, and no key needs more than this. */
+export const MAX_GGUF_NAME_BYTES = 63;
+
+/** llama.cpp's own maximum of dimensions. */
+export const MAX_GGUF_DIMS = 4;
+
+/** More layers, experts or heads than any planned release; keeps a hostile config from making us enumerate forever. */
+export const MAX_LAYERS = 1024;
+export const MAX_EXPERTS = 65_536;
+
+/** Bytes of input plus output that one conversion task holds: large enough to hide per-task cost, small enough for many workers. */
+export const TASK_BYTES = 16 * MiB;
+
+/** f32 values a worker decodes at once (its scratch is four times that many bytes). */
+export const TASK_VALUES = 2 * MiB;
+
+/** Shard headers read at the same time: they are small, the latency of a network disk is not. */
+export const HEADER_READS = 8;

@@ -1,0 +1,90 @@
+import { readFileSync } from "node:fs";
+import { link, open, readFile, rename, unlink } from "node:fs/promises";
+import { hostname } from "node:os";
+import { systemError, V4Error } from "./errors.ts";
+
+interface Holder {
+  readonly pid: number;
+  readonly host: string;
+  /** Start time of the process in kernel ticks where /proc tells it: a reused pid is another process. */
+  readonly started: string;
+}
+
+/**
+ * Takes the lock file of an output for this process; a second process on the same output is refused. The lock
+ * of a process that died on this host is taken over. Returns the release function.
+ */
+export async function lockOutput(outputPath: string): Promise<() => Promise<void>> {
+  const path = `${outputPath}.lock`;
+  const mine = JSON.stringify({ pid: process.pid, host: hostname(), started: startTimeOf(process.pid) } satisfies Holder);
+  for (let attempt = 0; attempt < 8; attempt++) {
+    try {
+      const handle = await open(path, "wx");
+      await handle.writeFile(mine);
+      await handle.close();
+      return async () => {
+        await unlink(path).catch(() => {});
+      };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw systemError(error, path);
+    }
+    const found = await readFile(path, "utf8").catch(() => undefined);
+    if (found === undefined) continue;
+    if (isHeld(found)) throw busy(outputPath, path, found);
+    await removeStale(path, found);
+  }
+  throw busy(outputPath, path, "");
+}
+
+function isHeld(content: string): boolean {
+  let holder: Holder;
+  try {
+    holder = JSON.parse(content) as Holder;
+  } catch {
+    // Another process has created the file and is about to write it.
+    return true;
+  }
+  if (holder.host !== hostname()) return true;
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+  const started = startTimeOf(holder.pid);
+  return started === "" || started === holder.started;
+}
+
+/** Moves a dead process's lock away. If another process replaced it in between, its lock is put back. */
+async function removeStale(path: string, content: string): Promise<void> {
+  const aside = `${path}.${process.pid}`;
+  try {
+    await rename(path, aside);
+    if ((await readFile(aside, "utf8")) !== content) await link(aside, path);
+    await unlink(aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw systemError(error, path);
+  }
+}
+
+function startTimeOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The command name in parentheses may hold spaces; the 20th field after it is the start time.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function busy(outputPath: string, lockPath: string, holder: string): V4Error {
+  let who = "another process";
+  try {
+    const { pid, host } = JSON.parse(holder) as Holder;
+    who = `process ${pid} on ${host}`;
+  } catch {}
+  return new V4Error("temporary", {
+    what: `${who} is writing this output`,
+    file: outputPath,
+    next: `wait for it, or choose another --out (if that process is gone, remove ${lockPath})`,
+  });
+}

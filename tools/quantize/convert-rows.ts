@@ -1,0 +1,160 @@
+import type { DecodableFormat, EncodableFormat, Kernels } from "../../kernels/kernels.ts";
+import type { SourceFormat } from "../model/census.ts";
+
+/** One source's share of a task: byte ranges inside the slab. */
+export interface RowsInput {
+  readonly format: SourceFormat;
+  /** Values per row of this source, and where they go inside the output row. */
+  readonly cols: number;
+  readonly columnStart: number;
+  readonly weightAt: number;
+  readonly weightBytes: number;
+  readonly scale?: {
+    readonly kind: "e8m0" | "f32";
+    readonly at: number;
+    readonly bytes: number;
+    readonly blockRows: number;
+    readonly blockCols: number;
+    /** Row of the source matrix, relative to the first scale row given, at which the codes begin. */
+    readonly firstRow: number;
+  };
+}
+
+/** Some rows of one output tensor. All positions are inside one slab; the result replaces nothing but its own range. */
+export interface RowsTask {
+  readonly rows: number;
+  readonly rowLength: number;
+  readonly format: EncodableFormat | "i32";
+  readonly inputs: readonly RowsInput[];
+  readonly outAt: number;
+  readonly outBytes: number;
+  /** Ids in a routing table must be below this. */
+  readonly expertCount: number;
+}
+
+/** A value that may not be there, by its position in the source's rows of this task. */
+export interface RowsFault {
+  readonly input: number;
+  readonly kind: "nan-code" | "reserved-scale" | "bad-scale" | "non-finite" | "expert-id";
+  readonly index: number;
+}
+
+export interface RowsResult {
+  readonly fault?: RowsFault;
+  /** Values that the output format could not hold exactly, where exactness is at stake (BF16, F16, F32). */
+  readonly inexact: number;
+}
+
+/** Scratch for decoded values, grown to the largest task of this thread. */
+let scratch = new Float32Array(0);
+let narrow = new Float32Array(0);
+
+const grow = (buffer: Float32Array<ArrayBuffer>, length: number): Float32Array<ArrayBuffer> =>
+  buffer.length >= length ? buffer : new Float32Array(length);
+
+/**
+ * Turns source rows in `slab` into output rows in the same slab. FP4 to MXFP4 moves bits; a routing table is
+ * narrowed; everything else is decoded to f32 and encoded.
+ */
+export function convertRows(kernels: Kernels, slab: Uint8Array, task: RowsTask): RowsResult {
+  const [input] = task.inputs;
+  const out = slab.subarray(task.outAt, task.outAt + task.outBytes);
+  if (task.format === "i32") return convertTable(slab, input, out, task.expertCount);
+  if (task.format === "mxfp4" && input.format === "fp4" && task.inputs.length === 1) {
+    const index = kernels.repackMxfp4(weightOf(slab, input), scaleBytesOf(slab, input), out);
+    return index < 0 ? { inexact: 0 } : { fault: { input: 0, kind: "reserved-scale", index }, inexact: 0 };
+  }
+  const count = task.rows * task.rowLength;
+  scratch = grow(scratch, count);
+  const values = scratch.subarray(0, count);
+  let inexact = 0;
+  for (let i = 0; i < task.inputs.length; i++) {
+    const decoded = decodeInput(kernels, slab, task, i, values);
+    if (decoded.fault) return decoded;
+    inexact += decoded.inexact;
+  }
+  const index = kernels.encode(task.format, values, out, { rowLength: task.rowLength });
+  if (index >= 0) return { fault: locate(task, index), inexact };
+  return { inexact: inexact + countInexact(kernels, task, values, out) };
+}
+
+function decodeInput(kernels: Kernels, slab: Uint8Array, task: RowsTask, i: number, values: Float32Array): RowsResult {
+  const input = task.inputs[i];
+  const count = task.rows * input.cols;
+  const whole = input.cols === task.rowLength;
+  if (!whole) narrow = grow(narrow, count);
+  const target = whole ? values : narrow.subarray(0, count);
+  const result = decodeRows(kernels, slab, input, target);
+  if (result.fault) return { fault: { ...result.fault, input: i }, inexact: 0 };
+  if (!whole)
+    for (let row = 0; row < task.rows; row++)
+      values.set(target.subarray(row * input.cols, (row + 1) * input.cols), row * task.rowLength + input.columnStart);
+  return result;
+}
+
+function decodeRows(kernels: Kernels, slab: Uint8Array, input: RowsInput, target: Float32Array): RowsResult {
+  const weight = weightOf(slab, input);
+  const failed = (kind: RowsFault["kind"], index: number): RowsResult => ({ fault: { input: 0, kind, index }, inexact: 0 });
+  if (input.format === "fp4") {
+    const index = kernels.decodeFp4(weight, scaleBytesOf(slab, input), target);
+    return index < 0 ? { inexact: 0 } : failed("reserved-scale", index);
+  }
+  if (input.format === "fp8" && input.scale) {
+    const { scale } = input;
+    const bytes = scaleBytesOf(slab, input);
+    const values = scale.kind === "f32" ? new Float32Array(slab.buffer, slab.byteOffset + scale.at, scale.bytes / 4) : bytes;
+    const bad = values instanceof Float32Array ? values.findIndex((value) => !(value > 0 && value < Number.POSITIVE_INFINITY)) : values.indexOf(255);
+    if (bad >= 0) return failed(scale.kind === "f32" ? "bad-scale" : "reserved-scale", bad);
+    const index = kernels.decodeF8(weight, input.cols, { values, blockRows: scale.blockRows, blockCols: scale.blockCols, firstRow: scale.firstRow }, target);
+    // The product of a 4-bit significand and an F32 scale is exact in f32 only when the scale is a power of two.
+    const rounded = values instanceof Float32Array && !values.every(isPowerOfTwo);
+    return index < 0 ? { inexact: rounded ? target.length : 0 } : failed("nan-code", index);
+  }
+  const index = kernels.decode(input.format as DecodableFormat, weight, target);
+  return index < 0 ? { inexact: 0 } : failed("reserved-scale", index);
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return 2 ** Math.round(Math.log2(value)) === value;
+}
+
+/** BF16 and F16 outputs: how many values came out different. Other formats are exact (F32) or lossy by design. */
+function countInexact(kernels: Kernels, task: RowsTask, values: Float32Array, out: Uint8Array): number {
+  if (task.format !== "bf16" && task.format !== "f16") return 0;
+  if (task.inputs.every((input) => input.format === task.format)) return 0;
+  narrow = grow(narrow, values.length);
+  const back = narrow.subarray(0, values.length);
+  kernels.decode(task.format, out, back);
+  let inexact = 0;
+  for (let i = 0; i < values.length; i++) if (back[i] !== values[i]) inexact++;
+  return inexact;
+}
+
+/** A routing table [tokens, slots] of I64 or I32 expert ids to I32. */
+function convertTable(slab: Uint8Array, input: RowsInput, out: Uint8Array, expertCount: number): RowsResult {
+  const wide = input.format === "i64";
+  const source = new Int32Array(slab.buffer, slab.byteOffset + input.weightAt, input.weightBytes / 4);
+  const target = new Int32Array(out.buffer, out.byteOffset, out.length / 4);
+  for (let i = 0; i < target.length; i++) {
+    const id = source[wide ? 2 * i : i];
+    const high = wide ? source[2 * i + 1] : 0;
+    if (high !== 0 || id < 0 || id >= expertCount) return { fault: { input: 0, kind: "expert-id", index: i }, inexact: 0 };
+    target[i] = id;
+  }
+  return { inexact: 0 };
+}
+
+function locate(task: RowsTask, index: number): RowsFault {
+  const row = Math.floor(index / task.rowLength);
+  const column = index % task.rowLength;
+  const input = task.inputs.findIndex(({ columnStart, cols }) => column >= columnStart && column < columnStart + cols);
+  const { cols, columnStart } = task.inputs[input];
+  return { input, kind: "non-finite", index: row * cols + column - columnStart };
+}
+
+const weightOf = (slab: Uint8Array, input: RowsInput): Uint8Array => slab.subarray(input.weightAt, input.weightAt + input.weightBytes);
+
+function scaleBytesOf(slab: Uint8Array, input: RowsInput): Uint8Array {
+  const { at, bytes } = input.scale as NonNullable<RowsInput["scale"]>;
+  return slab.subarray(at, at + bytes);
+}

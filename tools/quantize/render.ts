@@ -1,0 +1,42 @@
+import { renderTable } from "../lib/table.ts";
+import { formatBytes, formatCount, formatDuration } from "../lib/units.ts";
+import type { QuantizeResult } from "./quantize.ts";
+
+/** What a run did (or, dry, would do) as a person reads it. */
+export function renderQuantize(result: QuantizeResult): string {
+  const { dispositions, outputs, source } = result;
+  const total = outputs.reduce((sum, output) => sum + output.byteLength, 0);
+  const rate = total / Math.max(1, result.elapsedMs / 1000);
+  const counts = Object.entries(dispositions)
+    .filter(([, count]) => count > 0)
+    .map(([disposition, count]) => `${formatCount(count)} ${disposition}`);
+  const lines = [
+    renderTable(
+      [
+        { title: "role" },
+        { title: "from" },
+        { title: "to" },
+        { title: "tensors", align: "right" },
+        { title: "bytes", align: "right" },
+        { title: "share", align: "right" },
+      ],
+      [...result.classes]
+        .sort((a, b) => b.byteLength - a.byteLength)
+        .map((row) => [
+          row.file === "mtp" ? `${row.role} (mtp)` : row.role,
+          row.from,
+          row.to,
+          formatCount(row.tensors),
+          formatBytes(row.byteLength),
+          `${((100 * row.byteLength) / total).toFixed(1)} %`,
+        ]),
+    ),
+    "",
+    `${formatCount(source.tensors)} source tensors: ${counts.join(", ")}`,
+    `recipe ${result.recipe}, ${result.bitsPerWeight.toFixed(2)} bits per weight, ${formatBytes(source.byteLength)} in, ${formatBytes(total)} out`,
+  ];
+  if (result.dryRun) lines.push("dry run: nothing was written; the output would be");
+  else lines.push(`done in ${formatDuration(result.elapsedMs)}, ${formatBytes(Math.round(rate))}/s`);
+  for (const output of outputs) lines.push(`  ${output.path}  ${formatBytes(output.byteLength)}`);
+  return lines.join("\n");
+}
