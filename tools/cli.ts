@@ -3,24 +3,27 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { EXIT, printable, usageError, V4Error } from "./lib/errors.ts";
 import { VERSION } from "./lib/package-root.ts";
+import { pipelineArrow } from "./pipeline.ts";
 
 /** Runs one command line and returns its exit code. */
 async function main(argv: readonly string[]): Promise<number> {
   try {
     await yargs([...argv])
       .scriptName("v4kit")
-      .usage("$0 <command> [options]\n\nConvert, prove and measure DeepSeek-V4 checkpoints.")
+      .usage(`$0 <command> [options]\n\nConvert, prove and measure DeepSeek-V4 checkpoints: ${pipelineArrow()}`)
       .option("json", { type: "boolean", default: false, describe: "print one JSON document on stdout" })
       .option("quiet", { type: "boolean", default: false, describe: "print errors only" })
       .option("debug", { type: "boolean", default: false, describe: "print stacks with errors" })
       .config("config", "a YAML file of flags", (path) => parse(readFileSync(path, "utf8")) as Record<string, unknown>)
       .command(inspectCommand)
       .command(quantizeCommand)
+      .command(demoCommand)
       .command(doctorCommand)
       .demandCommand(1, "name a command")
       .strict()

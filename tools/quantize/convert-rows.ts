@@ -1,4 +1,5 @@
-import type { DecodableFormat, EncodableFormat, Kernels } from "../../kernels/kernels.ts";
+import type { EncodableFormat, Kernels } from "../../kernels/kernels.ts";
+import { decodeRows, type RowsFault, type StoredRows } from "../checkpoint/decode-rows.ts";
 import type { SourceFormat } from "../model/census.ts";
 
 /** One source's share of a task: byte ranges inside the slab. */
@@ -15,7 +16,6 @@ export interface RowsInput {
     readonly bytes: number;
     readonly blockRows: number;
     readonly blockCols: number;
-    /** Row of the source matrix, relative to the first scale row given, at which the codes begin. */
     readonly firstRow: number;
   };
 }
@@ -32,15 +32,9 @@ export interface RowsTask {
   readonly expertCount: number;
 }
 
-/** A value that may not be there, by its position in the source's rows of this task. */
-export interface RowsFault {
-  readonly input: number;
-  readonly kind: "nan-code" | "reserved-scale" | "bad-scale" | "non-finite" | "expert-id";
-  readonly index: number;
-}
-
 export interface RowsResult {
-  readonly fault?: RowsFault;
+  /** The first value that may not be there, and which input it is in. */
+  readonly fault?: RowsFault & { readonly input: number };
   /** Values that the output format could not hold exactly, where exactness is at stake (BF16, F16, F32). */
   readonly inexact: number;
 }
@@ -60,8 +54,9 @@ export function convertRows(kernels: Kernels, slab: Uint8Array, task: RowsTask):
   const [input] = task.inputs;
   const out = slab.subarray(task.outAt, task.outAt + task.outBytes);
   if (task.format === "i32") return convertTable(slab, input, out, task.expertCount);
-  if (task.format === "mxfp4" && input.format === "fp4" && task.inputs.length === 1) {
-    const index = kernels.repackMxfp4(weightOf(slab, input), scaleBytesOf(slab, input), out);
+  const first = storedRows(slab, input);
+  if (task.format === "mxfp4" && input.format === "fp4" && first.scale && task.inputs.length === 1) {
+    const index = kernels.repackMxfp4(first.weight, first.scale.bytes, out);
     return index < 0 ? { inexact: 0 } : { fault: { input: 0, kind: "reserved-scale", index }, inexact: 0 };
   }
   const count = task.rows * task.rowLength;
@@ -69,53 +64,24 @@ export function convertRows(kernels: Kernels, slab: Uint8Array, task: RowsTask):
   const values = scratch.subarray(0, count);
   let inexact = 0;
   for (let i = 0; i < task.inputs.length; i++) {
-    const decoded = decodeInput(kernels, slab, task, i, values);
-    if (decoded.fault) return decoded;
-    inexact += decoded.inexact;
+    const { fault, exact } = decodeInput(kernels, slab, task, task.inputs[i], values);
+    if (fault) return { fault: { ...fault, input: i }, inexact };
+    if (!exact) inexact += task.rows * task.inputs[i].cols;
   }
   const index = kernels.encode(task.format, values, out, { rowLength: task.rowLength });
   if (index >= 0) return { fault: locate(task, index), inexact };
   return { inexact: inexact + countInexact(kernels, task, values, out) };
 }
 
-function decodeInput(kernels: Kernels, slab: Uint8Array, task: RowsTask, i: number, values: Float32Array): RowsResult {
-  const input = task.inputs[i];
+function decodeInput(kernels: Kernels, slab: Uint8Array, task: RowsTask, input: RowsInput, values: Float32Array) {
+  const stored = storedRows(slab, input);
+  if (input.cols === task.rowLength) return decodeRows(kernels, stored, values);
   const count = task.rows * input.cols;
-  const whole = input.cols === task.rowLength;
-  if (!whole) narrow = grow(narrow, count);
-  const target = whole ? values : narrow.subarray(0, count);
-  const result = decodeRows(kernels, slab, input, target);
-  if (result.fault) return { fault: { ...result.fault, input: i }, inexact: 0 };
-  if (!whole)
-    for (let row = 0; row < task.rows; row++)
-      values.set(target.subarray(row * input.cols, (row + 1) * input.cols), row * task.rowLength + input.columnStart);
+  narrow = grow(narrow, count);
+  const result = decodeRows(kernels, stored, narrow.subarray(0, count));
+  for (let row = 0; row < task.rows; row++)
+    values.set(narrow.subarray(row * input.cols, (row + 1) * input.cols), row * task.rowLength + input.columnStart);
   return result;
-}
-
-function decodeRows(kernels: Kernels, slab: Uint8Array, input: RowsInput, target: Float32Array): RowsResult {
-  const weight = weightOf(slab, input);
-  const failed = (kind: RowsFault["kind"], index: number): RowsResult => ({ fault: { input: 0, kind, index }, inexact: 0 });
-  if (input.format === "fp4") {
-    const index = kernels.decodeFp4(weight, scaleBytesOf(slab, input), target);
-    return index < 0 ? { inexact: 0 } : failed("reserved-scale", index);
-  }
-  if (input.format === "fp8" && input.scale) {
-    const { scale } = input;
-    const bytes = scaleBytesOf(slab, input);
-    const values = scale.kind === "f32" ? new Float32Array(slab.buffer, slab.byteOffset + scale.at, scale.bytes / 4) : bytes;
-    const bad = values instanceof Float32Array ? values.findIndex((value) => !(value > 0 && value < Number.POSITIVE_INFINITY)) : values.indexOf(255);
-    if (bad >= 0) return failed(scale.kind === "f32" ? "bad-scale" : "reserved-scale", bad);
-    const index = kernels.decodeF8(weight, input.cols, { values, blockRows: scale.blockRows, blockCols: scale.blockCols, firstRow: scale.firstRow }, target);
-    // The product of a 4-bit significand and an F32 scale is exact in f32 only when the scale is a power of two.
-    const rounded = values instanceof Float32Array && !values.every(isPowerOfTwo);
-    return index < 0 ? { inexact: rounded ? target.length : 0 } : failed("nan-code", index);
-  }
-  const index = kernels.decode(input.format as DecodableFormat, weight, target);
-  return index < 0 ? { inexact: 0 } : failed("reserved-scale", index);
-}
-
-function isPowerOfTwo(value: number): boolean {
-  return 2 ** Math.round(Math.log2(value)) === value;
 }
 
 /** BF16 and F16 outputs: how many values came out different. Other formats are exact (F32) or lossy by design. */
@@ -144,7 +110,7 @@ function convertTable(slab: Uint8Array, input: RowsInput, out: Uint8Array, exper
   return { inexact: 0 };
 }
 
-function locate(task: RowsTask, index: number): RowsFault {
+function locate(task: RowsTask, index: number): NonNullable<RowsResult["fault"]> {
   const row = Math.floor(index / task.rowLength);
   const column = index % task.rowLength;
   const input = task.inputs.findIndex(({ columnStart, cols }) => column >= columnStart && column < columnStart + cols);
@@ -152,9 +118,7 @@ function locate(task: RowsTask, index: number): RowsFault {
   return { input, kind: "non-finite", index: row * cols + column - columnStart };
 }
 
-const weightOf = (slab: Uint8Array, input: RowsInput): Uint8Array => slab.subarray(input.weightAt, input.weightAt + input.weightBytes);
-
-function scaleBytesOf(slab: Uint8Array, input: RowsInput): Uint8Array {
-  const { at, bytes } = input.scale as NonNullable<RowsInput["scale"]>;
-  return slab.subarray(at, at + bytes);
+function storedRows(slab: Uint8Array, { format, cols, weightAt, weightBytes, scale }: RowsInput): StoredRows {
+  const weight = slab.subarray(weightAt, weightAt + weightBytes);
+  return { format, cols, weight, ...(scale && { scale: { ...scale, bytes: slab.subarray(scale.at, scale.at + scale.bytes) } }) };
 }

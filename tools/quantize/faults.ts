@@ -1,9 +1,9 @@
 import { dataError, type V4Error } from "../lib/errors.ts";
-import type { RowsFault } from "./convert-rows.ts";
+import type { RowsResult } from "./convert-rows.ts";
 import type { PlannedTask } from "./split-tasks.ts";
 
 /** The one-line error for a value that a worker found: which tensor, which element, what it should have been. */
-export function faultError({ parts, sourceRow, task }: PlannedTask, fault: RowsFault): V4Error {
+export function faultError({ parts, sourceRow, task }: PlannedTask, fault: NonNullable<RowsResult["fault"]>): V4Error {
   const { entry } = parts[fault.input];
   const { weight, scale } = entry;
   const cols = task.inputs[fault.input].cols;

@@ -45,7 +45,12 @@ export async function layoutFiles(source: TensorSource, census: Census, plan: Gg
  */
 export async function runPlan(source: TensorSource, files: readonly OutputFile[], options: RunOptions): Promise<ReadonlyMap<string, number>> {
   const outputs: RangedOutput[] = [];
-  const pool = new Piscina({ filename: distModule("tools/quantize/worker"), minThreads: options.workers, maxThreads: options.workers });
+  const pool = new Piscina({
+    filename: distModule("tools/quantize/worker"),
+    name: "run",
+    minThreads: options.workers,
+    maxThreads: options.workers,
+  });
   try {
     for (const { path, layout } of files) outputs.push(await createRangedOutput(path, { byteLength: layout.byteLength, force: options.force }));
     const inexact = await convertAll(source, files, outputs, pool, options);

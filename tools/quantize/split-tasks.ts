@@ -1,4 +1,5 @@
 import type { EncodableFormat } from "../../kernels/kernels.ts";
+import { rowCount, scaleRange } from "../checkpoint/read-rows.ts";
 import { byteLengthOf } from "../formats/dtypes.ts";
 import { TASK_BYTES, TASK_VALUES } from "../lib/limits.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
@@ -32,7 +33,7 @@ const align = (position: number): number => Math.ceil(position / 64) * 64;
 export function* splitTasks(tensor: PlannedTensor, expertCount: number): Generator<PlannedTask> {
   for (const parts of rowGroups(tensor)) {
     const { rowStart, entry } = parts[0];
-    const rows = entry.spec.shape.length === 1 ? 1 : entry.spec.shape[0];
+    const rows = rowCount(entry);
     const step = rowsPerTask(tensor, parts);
     for (let row = 0; row < rows; row += step) yield planTask(tensor, parts, rowStart, row, Math.min(step, rows - row), expertCount);
   }
@@ -53,8 +54,7 @@ function rowsPerTask(tensor: PlannedTensor, parts: readonly PlannedPart[]): numb
 
 /** Bytes of one stored row of a source. */
 function rowBytes({ entry }: PlannedPart): number {
-  const rows = entry.spec.shape.length === 1 ? 1 : entry.spec.shape[0];
-  return entry.weight.byteLength / rows;
+  return entry.weight.byteLength / rowCount(entry);
 }
 
 function planTask(
@@ -105,16 +105,7 @@ function planScale(
   rows: number,
   reserve: (tensor: StoredTensor, byteOffset: number, byteLength: number) => number,
 ): NonNullable<RowsInput["scale"]> {
-  const bytesPerRow = scale.tensor.byteLength / scale.tensor.shape[0];
-  const first = Math.floor(row / scale.blockRows);
-  const last = Math.ceil((row + rows) / scale.blockRows);
-  const bytes = (last - first) * bytesPerRow;
-  return {
-    kind: scale.kind,
-    at: reserve(scale.tensor, first * bytesPerRow, bytes),
-    bytes,
-    blockRows: scale.blockRows,
-    blockCols: scale.blockCols,
-    firstRow: row - first * scale.blockRows,
-  };
+  const { kind, blockRows, blockCols } = scale;
+  const { first, byteOffset, byteLength } = scaleRange(scale, row, rows);
+  return { kind, at: reserve(scale.tensor, byteOffset, byteLength), bytes: byteLength, blockRows, blockCols, firstRow: row - first * blockRows };
 }

@@ -1,0 +1,51 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { writeFileAtomic } from "../lib/disk.ts";
+import { V4Error } from "../lib/errors.ts";
+import { PACKAGE_ROOT } from "../lib/package-root.ts";
+
+const run = promisify(execFile);
+
+/** The release whose libraries the driver understands, as the npm package that carries them. */
+export const LLAMA_RELEASE = "llama.cpp v0.5.0";
+
+/** The folder of llama.cpp's shared libraries: `V4KIT_LLAMA_LIBS`, or an installed prebuilt package. */
+export function findLlamaLibraries(): string | undefined {
+  const stated = process.env.V4KIT_LLAMA_LIBS;
+  if (stated) return existsSync(join(stated, "libllama.v0.5.0.so")) ? stated : undefined;
+  const platform = `${process.platform}-${process.arch}`;
+  for (const base of [join(PACKAGE_ROOT, "test/judges"), PACKAGE_ROOT, process.cwd()]) {
+    try {
+      const manifest = createRequire(join(base, "package.json")).resolve(`@node-llama-cpp/${platform}/package.json`);
+      const folder = join(dirname(manifest), "bins", platform);
+      if (existsSync(join(folder, "libllama.v0.5.0.so"))) return folder;
+    } catch {}
+  }
+  return undefined;
+}
+
+/** Runs llama.cpp on tokens and returns its logits `[tokens, vocab]`. Builds the small driver with the C compiler. */
+export async function llamaLogits(libraries: string, gguf: string, tokens: readonly number[]): Promise<Float32Array> {
+  const folder = await mkdtemp(join(tmpdir(), "v4kit-llama-"));
+  try {
+    const driver = join(folder, "llama-logits");
+    const shared = ["libllama.v0.5.0.so", "libggml.v0.5.0.so", "libggml-base.so"].map((name) => join(libraries, name));
+    const source = join(PACKAGE_ROOT, "tools/demo/llama-logits.c");
+    await run(process.env.CC ?? "cc", ["-O1", "-o", driver, source, ...shared, `-Wl,-rpath,${libraries}`, "-Wl,--allow-shlib-undefined"]);
+    await writeFileAtomic(join(folder, "tokens.i32"), new Uint8Array(Int32Array.from(tokens).buffer));
+    await run(driver, [libraries, gguf, join(folder, "tokens.i32"), join(folder, "logits.f32")]);
+    const bytes = await readFile(join(folder, "logits.f32"));
+    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  } catch (error) {
+    const { code, stderr } = error as { code?: number; stderr?: string };
+    const why = { 3: "its parameter layout is not the known one", 4: "it refused the model", 5: "it made no context", 6: "decoding failed" }[code ?? 0];
+    throw new V4Error("unavailable", { what: `${LLAMA_RELEASE} could not be run: ${why ?? "the driver failed"} ${stderr?.trim() ?? ""}`.trim(), file: gguf }, error);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

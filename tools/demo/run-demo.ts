@@ -1,0 +1,140 @@
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { loadKernels } from "../../kernels/load.ts";
+import { openCheckpoint } from "../checkpoint/open.ts";
+import { inspect } from "../inspect/inspect.ts";
+import type { CensusSummary } from "../inspect/summary.ts";
+import { PACKAGE_ROOT } from "../lib/package-root.ts";
+import { type Census, takeCensus } from "../model/census.ts";
+import type { TensorRole } from "../model/inventory.ts";
+import { recipeForBits } from "../plan/recipe.ts";
+import { type QuantizeResult, quantize } from "../quantize/quantize.ts";
+import { relativeRmse, type TensorError, tensorError } from "../validate/tensor-error.ts";
+import { compareReaders, type ForeignVerdict } from "./foreign-reader.ts";
+import { findLlamaLibraries, LLAMA_RELEASE, llamaLogits } from "./llama.ts";
+
+/** The trained checkpoint that ships with v4kit: 8.8 M parameters in the official layout. */
+export const DEMO_CHECKPOINT: string = join(PACKAGE_ROOT, "tools/demo/checkpoint");
+
+/** Tensors of one role and conversion, compared with the source value by value. */
+export interface ComparedClass {
+  readonly role: TensorRole;
+  readonly from: string;
+  readonly to: string;
+  readonly tensors: number;
+  readonly values: number;
+  readonly unequal: number;
+  readonly relativeRmse: number;
+}
+
+/** llama.cpp's predictions on the sample text beside the reference's. */
+export interface LlamaVerdict {
+  readonly release: string;
+  readonly positions: number;
+  readonly top1Agreement: number;
+  readonly perplexity: number;
+  readonly referencePerplexity: number;
+}
+
+export interface DemoReport {
+  readonly census: CensusSummary;
+  readonly quantize: QuantizeResult;
+  readonly foreign: ForeignVerdict;
+  readonly compared: readonly ComparedClass[];
+  readonly llama?: LlamaVerdict;
+  readonly elapsedMs: number;
+}
+
+/** Runs every stage on the embedded checkpoint and judges the result with readers that are not ours. */
+export async function runDemo(folder: string, quiet: boolean): Promise<DemoReport> {
+  const startedMs = Date.now();
+  const census = await inspect(DEMO_CHECKPOINT);
+  const recipe = recipeForBits(4);
+  if (!recipe) throw new Error("no recipe for 4 bits");
+  const out = join(folder, `tiny-v4-${recipe.name}.gguf`);
+  const result = await quantize({
+    path: DEMO_CHECKPOINT,
+    recipe,
+    out,
+    mtp: "sidecar",
+    workers: availableParallelism(),
+    force: true,
+    dryRun: false,
+    quiet,
+  });
+  const foreign = await compareReaders(out);
+  const compared = await compareValues(out);
+  const llama = await askLlama(out);
+  return { census, quantize: result, foreign, compared, ...(llama && { llama }), elapsedMs: Date.now() - startedMs };
+}
+
+/** Decodes every tensor of the artefact and of the checkpoint and compares them. */
+async function compareValues(artefact: string): Promise<ComparedClass[]> {
+  const kernels = loadKernels();
+  const reference = await openCheckpoint(DEMO_CHECKPOINT);
+  const candidate = await openCheckpoint(artefact);
+  const classes = new Map<string, { role: TensorRole; from: string; to: string; errors: TensorError[] }>();
+  try {
+    const [source, written] = [reference, candidate].map((side): Census => takeCensus(side.config, side.tensors, side.location));
+    const byName = new Map(written.entries.map((entry) => [entry.spec.name, entry]));
+    for (const entry of source.entries) {
+      const twin = byName.get(entry.spec.name);
+      // Routing tables hold integers; the quantizer has checked every id.
+      if (!twin || entry.spec.role === "tid2eid") continue;
+      const error = await tensorError(kernels, { source: reference, entry }, { source: candidate, entry: twin });
+      const key = `${entry.spec.role}/${entry.format}/${twin.format}`;
+      const sum = classes.get(key) ?? { role: entry.spec.role, from: entry.format, to: twin.format, errors: [] };
+      sum.errors.push(error);
+      classes.set(key, sum);
+    }
+  } finally {
+    await reference.close();
+    await candidate.close();
+  }
+  return [...classes.values()].map(({ role, from, to, errors }) => {
+    const total = errors.reduce((a, b) => ({
+      values: a.values + b.values,
+      unequal: a.unequal + b.unequal,
+      squaredError: a.squaredError + b.squaredError,
+      squaredReference: a.squaredReference + b.squaredReference,
+      maxDifference: Math.max(a.maxDifference, b.maxDifference),
+    }));
+    return { role, from, to, tensors: errors.length, values: total.values, unequal: total.unequal, relativeRmse: relativeRmse(total) };
+  });
+}
+
+interface Expected {
+  readonly sample: { readonly ids: readonly number[]; readonly fake_quant_off: { readonly top1: readonly number[]; readonly next_logprob: readonly number[] } };
+}
+
+/** Lets llama.cpp predict the sample text with the file, where its libraries are installed. */
+async function askLlama(artefact: string): Promise<LlamaVerdict | undefined> {
+  const libraries = findLlamaLibraries();
+  if (!libraries) return undefined;
+  const { sample } = JSON.parse(await readFile(join(DEMO_CHECKPOINT, "expected.json"), "utf8")) as Expected;
+  const { ids, fake_quant_off: reference } = sample;
+  const logits = await llamaLogits(libraries, artefact, ids);
+  const vocab = logits.length / ids.length;
+  let agreed = 0;
+  let nll = 0;
+  for (let t = 0; t < ids.length; t++) {
+    const row = logits.subarray(t * vocab, (t + 1) * vocab);
+    const best = row.reduce((top, value, id) => (value > row[top] ? id : top), 0);
+    if (best === reference.top1[t]) agreed++;
+    if (t + 1 < ids.length) nll += logSumExp(row) - row[ids[t + 1]];
+  }
+  const mean = reference.next_logprob.reduce((sum, value) => sum + value, 0) / reference.next_logprob.length;
+  return {
+    release: LLAMA_RELEASE,
+    positions: ids.length,
+    top1Agreement: agreed / ids.length,
+    perplexity: Math.exp(nll / (ids.length - 1)),
+    referencePerplexity: Math.exp(-mean),
+  };
+}
+
+function logSumExp(row: Float32Array): number {
+  const peak = row.reduce((a, b) => Math.max(a, b));
+  return peak + Math.log(row.reduce((sum, value) => sum + Math.exp(value - peak), 0));
+}

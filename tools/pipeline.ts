@@ -1,0 +1,15 @@
+/** A stage of the pipeline: a command that reads one artefact and writes another. Stages talk through files alone. */
+export interface Stage {
+  readonly command: string;
+  readonly input: string;
+  readonly output: string;
+}
+
+/** The stages in the order in which an artefact passes through them. */
+export const PIPELINE = [
+  { command: "inspect", input: "checkpoint", output: "census" },
+  { command: "quantize", input: "checkpoint and recipe", output: "artefact" },
+] as const satisfies readonly Stage[];
+
+/** `inspect → quantize`, for help texts. */
+export const pipelineArrow = (): string => PIPELINE.map(({ command }) => command).join(" → ");
