@@ -29,12 +29,18 @@ export function parseSafetensorsHeader(json: Uint8Array, fileBytes: number, file
   const dataStart = 8 + json.length;
   const entries: SafetensorsEntry[] = [];
   for (const [name, value] of Object.entries(root))
-    if (name !== "__metadata__") entries.push(parseEntry(name, value, dataStart, file));
+    if (name !== "__metadata__") entries.push(parseEntry(name, value, { dataStart, fileBytes, file }));
   checkCoverage(entries, dataStart, fileBytes, file);
   return { entries, metadata: parseMetadata(root.__metadata__, file) };
 }
 
-function parseEntry(name: string, value: unknown, dataStart: number, file: string): SafetensorsEntry {
+interface Bounds {
+  readonly dataStart: number;
+  readonly fileBytes: number;
+  readonly file: string;
+}
+
+function parseEntry(name: string, value: unknown, { dataStart, fileBytes, file }: Bounds): SafetensorsEntry {
   const at = { file, tensor: name };
   if (!isObject(value)) throw dataError({ what: "the header entry is not an object", ...at });
   const { dtype, shape, data_offsets: offsets } = value;
@@ -54,6 +60,14 @@ function parseEntry(name: string, value: unknown, dataStart: number, file: strin
       expected: `${count * traits.blockBytes} bytes for ${dtype} ${formatShape(shape)}`,
       found: `${byteLength} bytes`,
     });
+  if (dataStart + offsets[1] > fileBytes)
+    throw dataError({
+      what: "the tensor lies beyond the end of the file",
+      ...at,
+      expected: `at least ${dataStart + offsets[1]} bytes in the file`,
+      found: `${fileBytes}`,
+      next: "the shard is truncated: fetch it again",
+    });
   return { name, dtype: traits.name, shape, byteOffset: dataStart + offsets[0], byteLength };
 }
 
@@ -71,15 +85,6 @@ function checkCoverage(entries: readonly SafetensorsEntry[], dataStart: number, 
         offset: position,
       });
     position += entry.byteLength;
-    if (position > fileBytes)
-      throw dataError({
-        what: "the tensor lies beyond the end of the file",
-        file,
-        tensor: entry.name,
-        expected: `at least ${position} bytes in the file`,
-        found: `${fileBytes}`,
-        next: "the shard is truncated: fetch it again",
-      });
   }
   if (position !== fileBytes)
     throw dataError({ what: `${fileBytes - position} bytes follow the last tensor`, file, offset: position, next: "fetch the file again" });
