@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "dist/**"],
+    setupFiles: ["test/support/seed.ts"],
     globalSetup: ["test/build-first.ts"],
     pool: "forks",
     testTimeout: 120_000,

@@ -1,9 +1,8 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { writeFileAtomic } from "../lib/disk.ts";
 import { V4Error } from "../lib/errors.ts";
@@ -20,11 +19,8 @@ export function findLlamaLibraries(): string | undefined {
   if (stated) return existsSync(join(stated, "libllama.v0.5.0.so")) ? stated : undefined;
   const platform = `${process.platform}-${process.arch}`;
   for (const base of [join(PACKAGE_ROOT, "test/judges"), PACKAGE_ROOT, process.cwd()]) {
-    try {
-      const manifest = createRequire(join(base, "package.json")).resolve(`@node-llama-cpp/${platform}/package.json`);
-      const folder = join(dirname(manifest), "bins", platform);
-      if (existsSync(join(folder, "libllama.v0.5.0.so"))) return folder;
-    } catch {}
+    const folder = join(base, "node_modules/@node-llama-cpp", platform, "bins", platform);
+    if (existsSync(join(folder, "libllama.v0.5.0.so"))) return folder;
   }
   return undefined;
 }

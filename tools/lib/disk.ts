@@ -33,7 +33,6 @@ export async function createRangedOutput(path: string, options: OutputOptions): 
   const partial = `${path}.partial`;
   let handle: FileHandle;
   try {
-    await checkFreeSpace(path, byteLength);
     handle = await open(partial, "w+");
   } catch (error) {
     await release();
@@ -117,7 +116,8 @@ export async function checkOutputPath(path: string, force: boolean): Promise<voi
   }
 }
 
-async function checkFreeSpace(path: string, byteLength: number): Promise<void> {
+/** Refuses a folder that has less free space than an output needs, before a byte is written. */
+export async function checkFreeSpace(path: string, byteLength: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(resolve(path)));
   const free = bavail * bsize;
   if (free < byteLength)

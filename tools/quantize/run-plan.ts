@@ -1,7 +1,7 @@
 import { Piscina } from "piscina";
 import type { TensorSource } from "../checkpoint/source.ts";
 import { type GgufLayout, layoutGguf } from "../formats/gguf/layout.ts";
-import { createRangedOutput, type RangedOutput } from "../lib/disk.ts";
+import { checkFreeSpace, checkOutputPath, createRangedOutput, type RangedOutput } from "../lib/disk.ts";
 import { distModule } from "../lib/package-root.ts";
 import type { ProgressReporter } from "../lib/progress.ts";
 import type { Census } from "../model/census.ts";
@@ -52,6 +52,8 @@ export async function runPlan(source: TensorSource, files: readonly OutputFile[]
     maxThreads: options.workers,
   });
   try {
+    for (const { path } of files) await checkOutputPath(path, options.force);
+    await checkFreeSpace(files[0].path, files.reduce((sum, { layout }) => sum + layout.byteLength, 0));
     for (const { path, layout } of files) outputs.push(await createRangedOutput(path, { byteLength: layout.byteLength, force: options.force }));
     const inexact = await convertAll(source, files, outputs, pool, options);
     // The model is named last: where it exists, its sidecar does too.

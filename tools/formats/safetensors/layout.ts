@@ -17,16 +17,17 @@ export interface SafetensorsLayout {
 
 /** Lays tensors out in the order given: contiguous data after a header padded with spaces to a multiple of 8. */
 export function layoutSafetensors(tensors: readonly SafetensorsTensor[]): SafetensorsLayout {
-  const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
+  // Entries, not assignments: a tensor may be called __proto__.
+  const header: [string, unknown][] = [["__metadata__", { format: "pt" }]];
   const relative: number[] = [];
   let end = 0;
   for (const { name, dtype, shape } of tensors) {
     const begin = end;
     end += byteLengthOf(dtype, shape.reduce((product, dimension) => product * dimension, 1));
-    header[name] = { dtype: traitsOf(dtype).safetensors, shape, data_offsets: [begin, end] };
+    header.push([name, { dtype: traitsOf(dtype).safetensors, shape, data_offsets: [begin, end] }]);
     relative.push(begin);
   }
-  const json = new TextEncoder().encode(JSON.stringify(header));
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const headerBytes = Math.ceil(json.length / 8) * 8;
   const prefix = new Uint8Array(8 + headerBytes).fill(0x20);
   new DataView(prefix.buffer).setBigUint64(0, BigInt(headerBytes), true);

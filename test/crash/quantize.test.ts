@@ -1,0 +1,149 @@
+import { execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeAll, expect, test } from "vitest";
+import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
+import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
+import { lockOutput } from "../../tools/lib/output-lock.ts";
+import { cli, cliCommand, ROOT } from "../support/cli.ts";
+import { FULL, scratchFolder, seededRandom } from "../support/scratch.ts";
+
+const folder = scratchFolder();
+const checkpoint = join(folder, "checkpoint");
+let reference = "";
+
+beforeAll(async () => {
+  await generateCheckpoint({ folder: checkpoint, dims: { ...TINY_DIMS, hiddenSize: 512, expertCount: 32, expertWidth: 512 }, seed: 11, storage: "official" });
+  const out = join(folder, "reference.gguf");
+  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out]).code).toBe(0);
+  reference = sha256(out);
+});
+
+const sha256 = (path: string): string => createHash("sha256").update(readFileSync(path)).digest("hex");
+
+/** A fresh folder for one run's outputs. */
+let runs = 0;
+const freshOut = (): string => join(folder, `run-${runs++}`, "out.gguf");
+const left = (out: string): string[] => (existsSync(join(out, "..")) ? readdirSync(join(out, "..")).sort() : []);
+
+test("killed at any moment: nothing half-written under a final name, and the next run gives the same bytes", async () => {
+  const random = seededRandom(5);
+  const kills = FULL ? 60 : 6;
+  let early = 0;
+  for (let i = 0; i < kills; i++) {
+    const out = freshOut();
+    const [command, ...args] = cliCommand(["quantize", checkpoint, "--bits", "4", "--out", out, "--workers", "2"]);
+    const child = spawn(command, args, { stdio: "ignore" });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    // Wait until it is writing, then a little longer.
+    while (child.exitCode === null && !existsSync(`${out}.partial`)) await sleep(2);
+    await sleep(300 * random());
+    child.kill("SIGKILL");
+    await ended;
+    if (!existsSync(out)) early++;
+    else expect(sha256(out)).toBe(reference);
+    const again = cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"]);
+    expect(again).toMatchObject({ code: 0, stderr: "" });
+    expect(sha256(out)).toBe(reference);
+    expect(left(out)).toEqual(["mtp-out.gguf", "out.gguf"]);
+    rmSync(join(out, ".."), { recursive: true });
+  }
+  // Kills that came after the end prove nothing; most must have hit a run at work.
+  expect(early).toBeGreaterThan(kills / 2);
+});
+
+test("Ctrl-C leaves nothing behind and exits 130", async () => {
+  const out = freshOut();
+  const [command, ...args] = cliCommand(["quantize", checkpoint, "--bits", "4", "--out", out]);
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += String(chunk);
+  });
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  while (child.exitCode === null && !existsSync(`${out}.partial`)) await sleep(1);
+  child.kill("SIGINT");
+  expect(await ended).toBe(130);
+  expect(stderr).toMatch(/^v4kit: interrupted/);
+  expect(left(out)).toEqual([]);
+});
+
+test("two processes on one output: the second is refused; a dead one's lock is taken over", async () => {
+  const out = freshOut();
+  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out]).code).toBe(0);
+  const release = await lockOutput(out);
+  const refused = cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"]);
+  expect(refused.code).toBe(75);
+  expect(refused.stderr).toContain(`process ${process.pid} on ${hostname()} is writing this output`);
+  await release();
+  const dead = spawn("true");
+  await new Promise((resolve) => dead.once("exit", resolve));
+  writeFileSync(`${out}.lock`, JSON.stringify({ pid: dead.pid, host: hostname(), started: "1" }));
+  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"])).toMatchObject({ code: 0, stderr: "" });
+  // A reused pid is another process: this one lives, but it did not start at tick 1.
+  writeFileSync(`${out}.lock`, JSON.stringify({ pid: process.pid, host: hostname(), started: "1" }));
+  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"]).code).toBe(existsSync("/proc/self/stat") ? 0 : 75);
+  expect(sha256(out)).toBe(reference);
+});
+
+const linux = process.platform === "linux";
+if (!linux) console.warn("SKIPPED: disk faults are injected through LD_PRELOAD, which this platform lacks");
+
+/** Runs the command line with a misbehaving disk. */
+function withDiskFaults(env: Record<string, string>, args: readonly string[]) {
+  const library = join(folder, "disk-faults.so");
+  if (!existsSync(library)) execFileSync(process.env.CC ?? "cc", ["-O1", "-shared", "-fPIC", "-o", library, join(ROOT, "test/crash/disk-faults.c"), "-ldl"]);
+  return cli(args, { env: { ...env, LD_PRELOAD: library } });
+}
+
+test.skipIf(!linux)("a disk that fills up while writing: exit 74, nothing remains, and it works once there is space", () => {
+  const out = freshOut();
+  for (const budget of [0, 100, 1_000_000, 6_000_000]) {
+    const { code, stderr } = withDiskFaults({ FAULT_WRITE_BUDGET: String(budget) }, ["quantize", checkpoint, "--bits", "4", "--out", out]);
+    expect(code).toBe(74);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    expect(stderr).toContain("the disk is full");
+    expect(left(out)).toEqual([]);
+  }
+  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out]).code).toBe(0);
+  expect(sha256(out)).toBe(reference);
+});
+
+test.skipIf(!linux)("short reads and short writes do not show in the bytes", () => {
+  const out = freshOut();
+  const { code, stderr } = withDiskFaults({ FAULT_SHORT: "4093" }, ["quantize", checkpoint, "--bits", "4", "--out", out]);
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(sha256(out)).toBe(reference);
+});
+
+test.skipIf(!linux)("too little space is said before anything is written", () => {
+  const mounted = join(folder, "small-disk");
+  const script = `mkdir -p ${mounted} && mount -t tmpfs -o size=1m tmpfs ${mounted} && exec "$@"`;
+  const inNamespace = (args: readonly string[]) => {
+    try {
+      return { stdout: execFileSync("unshare", ["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", ...args], { stdio: "pipe", encoding: "utf8" }), code: 0, stderr: "" };
+    } catch (error) {
+      const { status, stderr, stdout } = error as { status: number; stderr: string; stdout: string };
+      return { code: status, stderr, stdout };
+    }
+  };
+  if (inNamespace(["true"]).code !== 0) {
+    console.warn("SKIPPED: no user and mount namespaces here, so no small disk to write to");
+    return;
+  }
+  const { code, stderr } = inNamespace(cliCommand(["quantize", checkpoint, "--bits", "4", "--out", join(mounted, "out.gguf")]));
+  expect(stderr).toMatch(/not enough free space/);
+  expect(code).toBe(74);
+});
+
+test("an output inside something that is no folder", () => {
+  const file = join(folder, "file");
+  writeFileSync(file, "");
+  const result = cli(["quantize", checkpoint, "--bits", "4", "--out", join(file, "out.gguf")]);
+  expect(result.stderr.trim().split("\n")).toHaveLength(1);
+  expect(result.stderr).toContain("not what the path says");
+  expect(result.code).toBe(66);
+});

@@ -1,0 +1,176 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { E2M1 } from "../../kernels/scalar/fp4.ts";
+import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
+import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
+import { readGgufHeader } from "../../tools/formats/gguf/reader.ts";
+import { openForReading } from "../../tools/lib/files.ts";
+import { cli } from "../support/cli.ts";
+import { goldenCheckpoint } from "../support/golden.ts";
+import { FULL, scratchFolder } from "../support/scratch.ts";
+import { readShard, shardPaths } from "../support/shards.ts";
+
+const folder = scratchFolder();
+const official = join(folder, "official");
+const base = join(folder, "base");
+const plain = join(folder, "f32");
+
+beforeAll(async () => {
+  for (const [path, storage] of [
+    [official, "official"],
+    [base, "base"],
+    [plain, "f32"],
+  ] as const)
+    await generateCheckpoint({ folder: path, dims: TINY_DIMS, seed: 3, storage });
+});
+
+interface Report {
+  readonly outputs: { readonly path: string; readonly byteLength: number }[];
+  readonly dispositions: Record<string, number>;
+  readonly tensors: { readonly name: string; readonly disposition: string; readonly output?: string; readonly format?: string }[];
+}
+
+function quantize(...args: string[]): Report {
+  const { code, stdout, stderr } = cli(["quantize", "--json", ...args]);
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  return JSON.parse(stdout) as Report;
+}
+
+const sha256 = (path: string): string => createHash("sha256").update(readFileSync(path)).digest("hex");
+
+test("the same bytes for any number of workers", () => {
+  const hashes = [1, 2, 8].map((workers) => {
+    const out = join(folder, `workers-${workers}.gguf`);
+    quantize(official, "--bits", "4", "--out", out, "--workers", String(workers));
+    return [sha256(out), sha256(join(folder, `mtp-workers-${workers}.gguf`))].join();
+  });
+  expect(new Set(hashes).size).toBe(1);
+});
+
+test("every tensor of the source is accounted for, once", () => {
+  for (const [from, bits] of [
+    [official, "4"],
+    [official, "16"],
+    [base, "8"],
+    [plain, "32"],
+  ]) {
+    const names = shardPaths(from).flatMap((path) => Object.keys(readShard(path).header).filter((name) => name !== "__metadata__"));
+    for (const mtp of ["sidecar", "drop"]) {
+      const report = quantize(from, "--bits", bits, "--mtp", mtp, "--dry-run", "--out", join(folder, "never.gguf"));
+      expect(report.tensors.map(({ name }) => name).sort()).toEqual(names.sort());
+      const drafter = report.tensors.filter(({ name }) => name.startsWith("mtp."));
+      expect(drafter.length).toBeGreaterThan(0);
+      expect(new Set(drafter.map(({ disposition }) => disposition))).toEqual(new Set([mtp === "drop" ? "dropped" : "externalised"]));
+    }
+  }
+  expect(existsSync(join(folder, "never.gguf"))).toBe(false);
+});
+
+test("FP4, FP8 and BF16 are preserved value for value in 16 and 32 bits", () => {
+  for (const bits of ["16", "32"]) {
+    const report = quantize(official, "--bits", bits, "--out", join(folder, `exact-${bits}.gguf`));
+    expect(report.dispositions.quantized).toBe(0);
+    expect(report.dispositions.dropped).toBe(0);
+  }
+});
+
+test("the planned size is the written size", () => {
+  for (const bits of ["4", "8", "16", "32"]) {
+    const out = join(folder, `size-${bits}.gguf`);
+    const dry = quantize(base, "--bits", bits, "--out", out, "--dry-run");
+    const wet = quantize(base, "--bits", bits, "--out", out);
+    expect(dry.outputs).toEqual(wet.outputs);
+    for (const { path, byteLength } of wet.outputs) expect(statSync(path).size).toBe(byteLength);
+  }
+});
+
+/** Value of an E8M0 byte, written out as the format states it. */
+const e8m0 = (byte: number): number => 2 ** (byte - 127);
+
+test("every MXFP4 block holds exactly the source's FP4 x E8M0 values", async () => {
+  // Decoded here from the two layouts as their specifications state them, without our kernels.
+  for (const checkpoint of [goldenCheckpoint("case-a"), official]) {
+    const out = join(folder, "mxfp4.gguf");
+    quantize(checkpoint, "--bits", "4", "--out", out, "--force");
+    const written = readFileSync(out);
+    const file = await openForReading(out);
+    const { entries } = await readGgufHeader(file).finally(() => file.close());
+    const shards = shardPaths(checkpoint).map(readShard);
+    const stored = (name: string): Uint8Array => {
+      const shard = shards.find(({ header }) => name in header);
+      if (!shard) throw new Error(name);
+      const [begin, end] = shard.header[name].data_offsets;
+      return shard.data.subarray(begin, end);
+    };
+    let blocks = 0;
+    for (const { name, byteOffset, ne } of entries.filter(({ dtype }) => dtype === "mxfp4")) {
+      const [, layer, part] = /^blk\.(\d+)\.ffn_(gate|up|down)_exps/.exec(name) as RegExpExecArray;
+      const w = { gate: "w1", up: "w3", down: "w2" }[part];
+      const [cols, rows, experts] = ne;
+      for (let expert = 0; expert < experts; expert++) {
+        const codes = stored(`layers.${layer}.ffn.experts.${expert}.${w}.weight`);
+        const scales = stored(`layers.${layer}.ffn.experts.${expert}.${w}.scale`);
+        for (let block = 0; block < (rows * cols) / 32; block++) {
+          const at = byteOffset + 17 * (expert * ((rows * cols) / 32) + block);
+          for (let i = 0; i < 32; i++) {
+            const source = codes[16 * block + (i >> 1)];
+            const want = E2M1[i & 1 ? source >> 4 : source & 15] * e8m0(scales[block]);
+            const packed = written[at + 1 + (i & 15)];
+            const got = E2M1[i < 16 ? packed & 15 : packed >> 4] * e8m0(written[at]);
+            if (!Object.is(got, want)) throw new Error(`${name} expert ${expert} block ${block} element ${i}: ${got}, source ${want}`);
+          }
+          blocks++;
+        }
+      }
+    }
+    expect(blocks).toBeGreaterThan(1e4);
+  }
+});
+
+test("a finished output is kept unless --force says otherwise, and a dry run touches nothing", () => {
+  const out = join(folder, "kept.gguf");
+  writeFileSync(out, "precious");
+  const refused = cli(["quantize", official, "--bits", "4", "--out", out]);
+  expect(refused.code).toBe(64);
+  expect(refused.stderr).toContain("exists already");
+  expect(readFileSync(out, "utf8")).toBe("precious");
+  const before = readdirSync(folder).sort();
+  expect(cli(["quantize", official, "--bits", "4", "--out", out, "--dry-run"]).code).toBe(0);
+  expect(readdirSync(folder).sort()).toEqual(before);
+  quantize(official, "--bits", "4", "--out", out, "--force");
+  expect(readFileSync(out).subarray(0, 4).toString()).toBe("GGUF");
+});
+
+test("what people see: a table on stdout, nothing on stderr, nothing at all with --quiet", () => {
+  const shown = cli(["quantize", official, "--bits", "4", "--out", join(folder, "shown.gguf")]);
+  expect(shown.stdout).toMatch(/expert\s+fp4\s+mxfp4/);
+  expect(shown.stdout).toMatch(/\d+ quantized, \d+ preserved, \d+ externalised/);
+  expect(shown.stderr).toBe("");
+  const quiet = cli(["quantize", official, "--bits", "4", "--out", join(folder, "quiet.gguf"), "--quiet"]);
+  expect([quiet.code, quiet.stdout, quiet.stderr]).toEqual([0, "", ""]);
+});
+
+test("usage errors are one line and exit 64", () => {
+  for (const args of [["quantize"], ["quantize", official], ["quantize", official, "--bits", "5"], ["quantize", official, "--bits", "4", "--wrokers", "2"], ["frobnicate"], [], ["quantize", official, "--bits", "4", "--out", "x.bin"], ["inspect", official, "--variant", "flash"], ["inspect", "--variant", "huge"]]) {
+    const { code, stderr, stdout } = cli(args, { cwd: folder });
+    expect([code, stderr.trim().split("\n").length, stdout], args.join(" ")).toEqual([64, 1, ""]);
+  }
+});
+
+test("a Hub id is found in the cache, or named as not downloaded", () => {
+  const env = { HF_HUB_CACHE: join(folder, "hub") };
+  const missing = cli(["inspect", "--variant", "flash"], { env });
+  expect(missing.code).toBe(66);
+  expect(missing.stderr).toContain("deepseek-ai/DeepSeek-V4-Flash is not in the Hugging Face cache");
+});
+
+test.runIf(FULL)("Flash-shaped experts: bounded memory on a checkpoint of more than 3 GB", async () => {
+  const { measureMemory } = await import("../bench/quantize-memory.ts");
+  const { sourceBytes, peakBytes } = await measureMemory(join(folder, "flash-layer"), 2);
+  console.log(`${(sourceBytes / 2 ** 30).toFixed(2)} GiB source, peak resident ${(peakBytes / 2 ** 20).toFixed(0)} MiB`);
+  expect(sourceBytes).toBeGreaterThan(3e9);
+  expect(peakBytes).toBeLessThanOrEqual(1.5 * 2 ** 30);
+}, 600_000);
