@@ -2,7 +2,7 @@ import type { KernelSetName, Kernels } from "./kernels.ts";
 import { scalar } from "./scalar/index.ts";
 
 /** Thrown when `V4KIT_KERNELS` names a set that this machine or this build does not have. */
-export class KernelsUnavailable extends Error {}
+class KernelsUnavailable extends Error {}
 
 /** The kernel set to use: the one `V4KIT_KERNELS` forces, else the fastest that runs here. */
 export function loadKernels(forced: string | undefined = process.env.V4KIT_KERNELS): Kernels {

@@ -17,11 +17,29 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   "tools/tokenizer": ["tools/lib", "tools/formats"],
   "tools/plan": ["tools/lib", "tools/formats", "tools/model"],
   "tools/inspect": ["tools/lib", "tools/model", "tools/checkpoint"],
-  "tools/quantize": ["tools/lib", "tools/formats", "tools/model", "tools/checkpoint", "tools/tokenizer", "tools/plan", "kernels"],
+  "tools/quantize": [
+    "tools/lib",
+    "tools/formats",
+    "tools/model",
+    "tools/checkpoint",
+    "tools/tokenizer",
+    "tools/plan",
+    "kernels",
+  ],
   "tools/validate": ["tools/lib", "tools/formats", "tools/model", "tools/checkpoint", "kernels"],
   "tools/doctor": ["tools/lib", "kernels"],
   // The demo runs the stages in order, so it knows them all.
-  "tools/demo": ["tools/lib", "tools/formats", "tools/model", "tools/checkpoint", "tools/plan", "tools/inspect", "tools/quantize", "tools/validate", "kernels"],
+  "tools/demo": [
+    "tools/lib",
+    "tools/formats",
+    "tools/model",
+    "tools/checkpoint",
+    "tools/plan",
+    "tools/inspect",
+    "tools/quantize",
+    "tools/validate",
+    "kernels",
+  ],
   "tools/commands": ["tools"],
   "tools/pipeline.ts": [],
   "tools/cli.ts": ["tools"],
@@ -50,7 +68,9 @@ function sources(folder: string): string[] {
   });
 }
 
-const files = ["tools", "kernels", "evals", "reports"].filter((folder) => statSync(join(ROOT, folder), { throwIfNoEntry: false })).flatMap(sources);
+const files = ["tools", "kernels", "evals", "reports"]
+  .filter((folder) => statSync(join(ROOT, folder), { throwIfNoEntry: false }))
+  .flatMap(sources);
 const within = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
 const ruleOf = (path: string): string | undefined =>
   Object.keys(RULES)
@@ -90,6 +110,8 @@ test("reserved modules stay where they belong", () => {
 
 test("only lib/disk writes files", () => {
   const imported = (file: string): string =>
-    [...readFileSync(join(ROOT, file), "utf8").matchAll(/import \{([^}]*)\} from "node:fs(?:\/promises)?"/g)].map((match) => match[1]).join();
+    [...readFileSync(join(ROOT, file), "utf8").matchAll(/import \{([^}]*)\} from "node:fs(?:\/promises)?"/g)]
+      .map((match) => match[1])
+      .join();
   expect(files.filter((file) => WRITES.test(imported(file)) && !MAY_WRITE.includes(file))).toEqual([]);
 });

@@ -16,11 +16,17 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     await yargs([...argv])
       .scriptName("v4kit")
-      .usage(`$0 <command> [options]\n\nConvert, prove and measure DeepSeek-V4 checkpoints: ${pipelineArrow()}`)
+      .usage(
+        `$0 <command> [options]\n\nConvert, prove and measure DeepSeek-V4 checkpoints: ${pipelineArrow()}`,
+      )
       .option("json", { type: "boolean", default: false, describe: "print one JSON document on stdout" })
       .option("quiet", { type: "boolean", default: false, describe: "print errors only" })
       .option("debug", { type: "boolean", default: false, describe: "print stacks with errors" })
-      .config("config", "a YAML file of flags", (path) => parse(readFileSync(path, "utf8")) as Record<string, unknown>)
+      .config(
+        "config",
+        "a YAML file of flags",
+        (path) => parse(readFileSync(path, "utf8")) as Record<string, unknown>,
+      )
       .command(inspectCommand)
       .command(quantizeCommand)
       .command(demoCommand)
@@ -32,7 +38,9 @@ async function main(argv: readonly string[]): Promise<number> {
       .exitProcess(false)
       .showHelpOnFail(false)
       .fail((message, error) => {
-        throw error instanceof V4Error ? error : (error ?? usageError({ what: message, next: "see v4kit --help" }));
+        throw error instanceof V4Error
+          ? error
+          : (error ?? usageError({ what: message, next: "see v4kit --help" }));
       })
       .parseAsync();
     return EXIT.done;
@@ -48,9 +56,13 @@ function report(error: unknown, argv: readonly string[]): number {
   const exitCode = known ? error.exitCode : EXIT.bug;
   if (argv.includes("--json")) {
     const kind = known ? error.kind : "bug";
-    process.stdout.write(`${JSON.stringify({ error: { kind, exitCode, message, ...(known && { fault: error.fault }) } }, null, 2)}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ error: { kind, exitCode, message, ...(known && { fault: error.fault }) } }, null, 2)}\n`,
+    );
   }
-  process.stderr.write(`v4kit: ${known ? message : `this is a bug: ${printable(message)} (--debug shows where)`}\n`);
+  process.stderr.write(
+    `v4kit: ${known ? message : `this is a bug: ${printable(message)} (--debug shows where)`}\n`,
+  );
   if (argv.includes("--debug") && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return exitCode;
 }

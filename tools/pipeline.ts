@@ -6,7 +6,7 @@ export interface Stage {
 }
 
 /** The stages in the order in which an artefact passes through them. */
-export const PIPELINE = [
+const PIPELINE = [
   { command: "inspect", input: "checkpoint", output: "census" },
   { command: "quantize", input: "checkpoint and recipe", output: "artefact" },
 ] as const satisfies readonly Stage[];

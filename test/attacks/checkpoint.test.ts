@@ -6,7 +6,17 @@ import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
 import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
 import { cli } from "../support/cli.ts";
 import { scratchFolder } from "../support/scratch.ts";
-import { copyCheckpoint, editIndex, editJson, patchTensor, type RawShard, readShard, shardOf, shardPaths, writeShard } from "../support/shards.ts";
+import {
+  copyCheckpoint,
+  editIndex,
+  editJson,
+  patchTensor,
+  type RawShard,
+  readShard,
+  shardOf,
+  shardPaths,
+  writeShard,
+} from "../support/shards.ts";
 
 const folder = scratchFolder();
 const dims = { ...TINY_DIMS, layerCount: 3, expertCount: 4 };
@@ -21,13 +31,22 @@ beforeAll(async () => {
 let copies = 0;
 
 /** Damages a copy of a checkpoint, runs a command on it, and returns what a user sees. */
-function attack(damage: (checkpoint: string) => void, command: "inspect" | "quantize" = "inspect", from = official) {
+function attack(
+  damage: (checkpoint: string) => void,
+  command: "inspect" | "quantize" = "inspect",
+  from = official,
+) {
   const checkpoint = copyCheckpoint(from, join(folder, `copy-${copies++}`));
   damage(checkpoint);
   const out = join(folder, `out-${copies}.gguf`);
-  const result = cli(command === "inspect" ? ["inspect", checkpoint] : ["quantize", checkpoint, "--bits", "4", "--out", out, "--workers", "1"]);
+  const result = cli(
+    command === "inspect"
+      ? ["inspect", checkpoint]
+      : ["quantize", checkpoint, "--bits", "4", "--out", out, "--workers", "1"],
+  );
   rmSync(checkpoint, { recursive: true });
-  for (const name of [out, `${out}.partial`, `${out}.lock`, join(folder, `mtp-${basename(out)}`)]) expect(existsSync(name)).toBe(false);
+  for (const name of [out, `${out}.partial`, `${out}.lock`, join(folder, `mtp-${basename(out)}`)])
+    expect(existsSync(name)).toBe(false);
   return result;
 }
 
@@ -76,13 +95,19 @@ test("a header length above 100 MB", () => {
 });
 
 test("a file shorter than the length prefix", () => {
-  expectRefusal(attack((checkpoint) => truncateSync(shardPaths(checkpoint)[0], 5)), 65, "too short");
+  expectRefusal(
+    attack((checkpoint) => truncateSync(shardPaths(checkpoint)[0], 5)),
+    65,
+    "too short",
+  );
 });
 
 test("overlapping tensors", () => {
   const result = attack((checkpoint) => {
     const shard = shardOf(checkpoint, EXPERT);
-    const names = Object.keys(shard.header).filter((name) => name.includes("experts.2.w1.weight") || name.includes("experts.3.w1.weight"));
+    const names = Object.keys(shard.header).filter(
+      (name) => name.includes("experts.2.w1.weight") || name.includes("experts.3.w1.weight"),
+    );
     shard.header[names[1]].data_offsets = [...shard.header[names[0]].data_offsets];
     writeShard(shard);
   });
@@ -135,7 +160,8 @@ test("a hole in the data region, and trailing bytes", () => {
   const hole = attack((checkpoint) => {
     const shard = shardOf(checkpoint, EXPERT);
     for (const entry of Object.values(shard.header))
-      if (entry.data_offsets && entry.data_offsets[0] >= shard.header[EXPERT].data_offsets[1]) entry.data_offsets = [entry.data_offsets[0] + 8, entry.data_offsets[1] + 8];
+      if (entry.data_offsets && entry.data_offsets[0] >= shard.header[EXPERT].data_offsets[1])
+        entry.data_offsets = [entry.data_offsets[0] + 8, entry.data_offsets[1] + 8];
     shard.data = new Uint8Array([...shard.data, ...new Uint8Array(8)]);
     writeShard(shard);
   });
@@ -163,20 +189,43 @@ test("duplicate keys in a header, in config.json and in the index", () => {
   expectRefusal(escaped, 65, "hidden_size", "appears twice", "config.json");
   const index = attack((checkpoint) => {
     const path = join(checkpoint, "model.safetensors.index.json");
-    writeFileSync(path, readFileSync(path, "utf8").replace('"weight_map": {', '"weight_map": {"embed.weight": "model-00002-of-00006.safetensors",'));
+    writeFileSync(
+      path,
+      readFileSync(path, "utf8").replace(
+        '"weight_map": {',
+        '"weight_map": {"embed.weight": "model-00002-of-00006.safetensors",',
+      ),
+    );
   });
   expectRefusal(index, 65, "embed.weight", "appears twice");
 });
 
 test("a header with invalid UTF-8, a byte order mark, or text that is not JSON", () => {
-  const withHeader = (change: (json: Buffer) => Uint8Array) => attack((checkpoint) => {
-    const shard = first(checkpoint);
-    writeShard(shard, change(Buffer.from(JSON.stringify(shard.header))));
-  });
-  expectRefusal(withHeader((json) => Buffer.concat([json.subarray(0, 3), Buffer.from([0xc3, 0x28]), json.subarray(5)])), 65, "UTF-8");
-  expectRefusal(withHeader((json) => Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), json])), 65, "byte order mark");
-  expectRefusal(withHeader((json) => json.subarray(0, json.length - 5)), 65, "not valid JSON");
-  expectRefusal(withHeader(() => Buffer.from("[]")), 65, "not a JSON object");
+  const withHeader = (change: (json: Buffer) => Uint8Array) =>
+    attack((checkpoint) => {
+      const shard = first(checkpoint);
+      writeShard(shard, change(Buffer.from(JSON.stringify(shard.header))));
+    });
+  expectRefusal(
+    withHeader((json) => Buffer.concat([json.subarray(0, 3), Buffer.from([0xc3, 0x28]), json.subarray(5)])),
+    65,
+    "UTF-8",
+  );
+  expectRefusal(
+    withHeader((json) => Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), json])),
+    65,
+    "byte order mark",
+  );
+  expectRefusal(
+    withHeader((json) => json.subarray(0, json.length - 5)),
+    65,
+    "not valid JSON",
+  );
+  expectRefusal(
+    withHeader(() => Buffer.from("[]")),
+    65,
+    "not a JSON object",
+  );
 });
 
 test("a weight without its scale, and a scale without a weight that needs it", () => {
@@ -211,8 +260,19 @@ test("a scale of the wrong shape, for FP4 and for FP8", () => {
       shard.header[tensor].shape = shape(shard.header[tensor].shape);
       writeShard(shard);
     });
-  expectRefusal(reshaped(EXPERT_SCALE, ([a, b]) => [b, a]), 65, "wrong shape", EXPERT_SCALE, "groups of 32");
-  expectRefusal(reshaped("layers.1.attn.wo_b.scale", ([a, b]) => [a * b, 1]), 65, "wrong shape", "wo_b.scale");
+  expectRefusal(
+    reshaped(EXPERT_SCALE, ([a, b]) => [b, a]),
+    65,
+    "wrong shape",
+    EXPERT_SCALE,
+    "groups of 32",
+  );
+  expectRefusal(
+    reshaped("layers.1.attn.wo_b.scale", ([a, b]) => [a * b, 1]),
+    65,
+    "wrong shape",
+    "wo_b.scale",
+  );
 });
 
 test("an unknown tensor name", () => {
@@ -229,7 +289,11 @@ test("an unknown tensor name", () => {
   expectRefusal(result, 65, /lacks sink/, "layers.0.attn.attn_sink");
   const extra = attack((checkpoint) => {
     const shard = first(checkpoint);
-    shard.header["layers.0.attn.extra.weight"] = { dtype: "F32", shape: [1], data_offsets: [shard.data.length, shard.data.length + 4] };
+    shard.header["layers.0.attn.extra.weight"] = {
+      dtype: "F32",
+      shape: [1],
+      data_offsets: [shard.data.length, shard.data.length + 4],
+    };
     shard.data = new Uint8Array([...shard.data, 0, 0, 0, 0]);
     writeShard(shard);
     editIndex(checkpoint, (map) => {
@@ -240,7 +304,12 @@ test("an unknown tensor name", () => {
 });
 
 test("a missing shard, a truncated shard, a missing expert", () => {
-  expectRefusal(attack((checkpoint) => rmSync(shardPaths(checkpoint)[2])), 66, "shard is missing", "model-00003");
+  expectRefusal(
+    attack((checkpoint) => rmSync(shardPaths(checkpoint)[2])),
+    66,
+    "shard is missing",
+    "model-00003",
+  );
   expectRefusal(
     attack((checkpoint) => {
       const path = shardPaths(checkpoint)[2];
@@ -259,7 +328,15 @@ test("a missing shard, a truncated shard, a missing expert", () => {
 });
 
 test("a weight_map that points outside the folder", () => {
-  for (const target of ["../../etc/passwd", "/etc/passwd", "..\\secrets.safetensors", "sub/model.safetensors", "..", "", 7]) {
+  for (const target of [
+    "../../etc/passwd",
+    "/etc/passwd",
+    "..\\secrets.safetensors",
+    "sub/model.safetensors",
+    "..",
+    "",
+    7,
+  ]) {
     const result = attack((checkpoint) =>
       editIndex(checkpoint, (map) => {
         map["embed.weight"] = target as string;
@@ -276,42 +353,81 @@ test("a FIFO, a folder or a device as shard", () => {
       rmSync(path);
       make(path);
     });
-  expectRefusal(replaced((path) => execFileSync("mkfifo", [path])), 65, "FIFO", "model-00002");
-  expectRefusal(replaced((path) => mkdirSync(path)), 65, "folder", "model-00002");
-  expectRefusal(replaced((path) => execFileSync("ln", ["-s", "/dev/zero", path])), 65, "special file", "model-00002");
+  expectRefusal(
+    replaced((path) => execFileSync("mkfifo", [path])),
+    65,
+    "FIFO",
+    "model-00002",
+  );
+  expectRefusal(
+    replaced((path) => mkdirSync(path)),
+    65,
+    "folder",
+    "model-00002",
+  );
+  expectRefusal(
+    replaced((path) => execFileSync("ln", ["-s", "/dev/zero", path])),
+    65,
+    "special file",
+    "model-00002",
+  );
 });
 
 test("E8M0 scale byte 255 in FP4 and in FP8 scales", () => {
-  const poisoned = (tensor: string, at: number) => attack((checkpoint) => patchTensor(checkpoint, tensor, (bytes) => bytes.fill(255, at, at + 1)), "quantize");
+  const poisoned = (tensor: string, at: number) =>
+    attack(
+      (checkpoint) => patchTensor(checkpoint, tensor, (bytes) => bytes.fill(255, at, at + 1)),
+      "quantize",
+    );
   expectRefusal(poisoned(EXPERT_SCALE, 19), 65, "255", EXPERT_SCALE, /row 2, column 3/);
   expectRefusal(poisoned("layers.1.attn.wq_a.scale", 3), 65, "255", "wq_a.scale", /row 1, column 1/);
 });
 
 test("FP8 NaN codes", () => {
   for (const code of [0x7f, 0xff]) {
-    const result = attack((checkpoint) => patchTensor(checkpoint, "layers.1.attn.wkv.weight", (bytes) => bytes.fill(code, 513, 514)), "quantize");
+    const result = attack(
+      (checkpoint) =>
+        patchTensor(checkpoint, "layers.1.attn.wkv.weight", (bytes) => bytes.fill(code, 513, 514)),
+      "quantize",
+    );
     expectRefusal(result, 65, "FP8 code is NaN", "layers.1.attn.wkv.weight", /row 2, column 1/);
   }
 });
 
 test("Base F32 scales: zero, negative and NaN are refused, a value that is no power of two is not", () => {
   const scaled = (value: number) =>
-    attack((checkpoint) => patchTensor(checkpoint, EXPERT_SCALE, (bytes) => new DataView(bytes.buffer, bytes.byteOffset).setFloat32(4, value, true)), "quantize", base);
-  for (const value of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) expectRefusal(scaled(value), 65, "F32 block scale", EXPERT_SCALE, /row 0, column 1/);
+    attack(
+      (checkpoint) =>
+        patchTensor(checkpoint, EXPERT_SCALE, (bytes) =>
+          new DataView(bytes.buffer, bytes.byteOffset).setFloat32(4, value, true),
+        ),
+      "quantize",
+      base,
+    );
+  for (const value of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+    expectRefusal(scaled(value), 65, "F32 block scale", EXPERT_SCALE, /row 0, column 1/);
   const checkpoint = copyCheckpoint(base, join(folder, "odd-scale"));
-  patchTensor(checkpoint, EXPERT_SCALE, (bytes) => new DataView(bytes.buffer, bytes.byteOffset).setFloat32(4, 0.3, true));
+  patchTensor(checkpoint, EXPERT_SCALE, (bytes) =>
+    new DataView(bytes.buffer, bytes.byteOffset).setFloat32(4, 0.3, true),
+  );
   const out = join(folder, "odd.gguf");
   const result = cli(["quantize", checkpoint, "--bits", "32", "--out", out, "--json"]);
   expect(result.code).toBe(0);
   // The product with such a scale rounds in f32, so that tensor alone does not count as preserved.
   const { tensors } = JSON.parse(result.stdout) as { tensors: { name: string; disposition: string }[] };
-  expect(tensors.filter(({ disposition }) => disposition === "quantized").map(({ name }) => name)).toEqual([EXPERT, EXPERT_SCALE]);
+  expect(tensors.filter(({ disposition }) => disposition === "quantized").map(({ name }) => name)).toEqual([
+    EXPERT,
+    EXPERT_SCALE,
+  ]);
 });
 
 test("a routing table that names an expert that does not exist", () => {
   for (const id of [4n, -1n, 1n << 32n]) {
     const result = attack(
-      (checkpoint) => patchTensor(checkpoint, "layers.0.ffn.gate.tid2eid", (bytes) => new DataView(bytes.buffer, bytes.byteOffset).setBigInt64(8 * 7, id, true)),
+      (checkpoint) =>
+        patchTensor(checkpoint, "layers.0.ffn.gate.tid2eid", (bytes) =>
+          new DataView(bytes.buffer, bytes.byteOffset).setBigInt64(8 * 7, id, true),
+        ),
       "quantize",
     );
     expectRefusal(result, 65, "routing table", "tid2eid", "0 to 3", /row 3, column 1/);
@@ -321,7 +437,13 @@ test("a routing table that names an expert that does not exist", () => {
 test("NaN and infinity in gate.bias, hc_* and plain matrices", () => {
   const poisoned = (tensor: string, bytes: number[], at = 8) =>
     attack((checkpoint) => patchTensor(checkpoint, tensor, (data) => data.set(bytes, at)), "quantize");
-  expectRefusal(poisoned("layers.1.ffn.gate.bias", [0, 0, 0xc0, 0x7f]), 65, "not finite", "gate.bias", /row 0, column 2/);
+  expectRefusal(
+    poisoned("layers.1.ffn.gate.bias", [0, 0, 0xc0, 0x7f]),
+    65,
+    "not finite",
+    "gate.bias",
+    /row 0, column 2/,
+  );
   expectRefusal(poisoned("layers.2.hc_attn_fn", [0, 0, 0x80, 0x7f]), 65, "not finite", "hc_attn_fn");
   expectRefusal(poisoned("hc_head_scale", [1, 0, 0x80, 0xff], 0), 65, "not finite", "hc_head_scale");
   expectRefusal(poisoned("embed.weight", [0xc0, 0x7f]), 65, "not finite", "embed.weight", /row 0, column 4/);
@@ -329,31 +451,98 @@ test("NaN and infinity in gate.bias, hc_* and plain matrices", () => {
 
 test("compress_ratios of the wrong length or with another value", () => {
   const ratios = (change: (ratios: number[]) => number[]) =>
-    attack((checkpoint) => editJson(join(checkpoint, "config.json"), (config) => {
-      config.compress_ratios = change(config.compress_ratios as number[]);
-    }));
-  expectRefusal(ratios((list) => list.slice(0, 2)), 65, "compress_ratios", "wrong length");
-  expectRefusal(ratios((list) => [...list, 4]), 65, "compress_ratios");
-  expectRefusal(ratios((list) => [...list, ...new Array(20).fill(0)]), 65, "compress_ratios");
-  expectRefusal(ratios(([, ...rest]) => [8, ...rest]), 65, "compress_ratios", "unknown value", "found 8");
+    attack((checkpoint) =>
+      editJson(join(checkpoint, "config.json"), (config) => {
+        config.compress_ratios = change(config.compress_ratios as number[]);
+      }),
+    );
+  expectRefusal(
+    ratios((list) => list.slice(0, 2)),
+    65,
+    "compress_ratios",
+    "wrong length",
+  );
+  expectRefusal(
+    ratios((list) => [...list, 4]),
+    65,
+    "compress_ratios",
+  );
+  expectRefusal(
+    ratios((list) => [...list, ...new Array(20).fill(0)]),
+    65,
+    "compress_ratios",
+  );
+  expectRefusal(
+    ratios(([, ...rest]) => [8, ...rest]),
+    65,
+    "compress_ratios",
+    "unknown value",
+    "found 8",
+  );
 });
 
 test("a config that is missing, not JSON, incomplete, or of another architecture", () => {
-  const config = (change: (config: Record<string, unknown>) => void) => attack((checkpoint) => editJson(join(checkpoint, "config.json"), change));
-  expectRefusal(attack((checkpoint) => rmSync(join(checkpoint, "config.json"))), 66, "config.json");
-  expectRefusal(attack((checkpoint) => writeFileSync(join(checkpoint, "config.json"), "{")), 65, "config.json", "not valid JSON");
-  expectRefusal(config((c) => { delete c.swiglu_limit; }), 65, "swiglu_limit");
-  expectRefusal(config((c) => { c.hidden_size = "4096"; }), 65, "hidden_size", "expected number");
-  expectRefusal(config((c) => { c.num_hidden_layers = 1e9; }), 65, "num_hidden_layers");
-  expectRefusal(config((c) => { c.model_type = "deepseek_v3"; }), 65, "not a DeepSeek-V4", "deepseek_v3");
-  expectRefusal(config((c) => { c.model_type = "deepseek_v41"; }), 65, "V4.1", "another architecture", "engram");
+  const config = (change: (config: Record<string, unknown>) => void) =>
+    attack((checkpoint) => editJson(join(checkpoint, "config.json"), change));
+  expectRefusal(
+    attack((checkpoint) => rmSync(join(checkpoint, "config.json"))),
+    66,
+    "config.json",
+  );
+  expectRefusal(
+    attack((checkpoint) => writeFileSync(join(checkpoint, "config.json"), "{")),
+    65,
+    "config.json",
+    "not valid JSON",
+  );
+  expectRefusal(
+    config((c) => {
+      delete c.swiglu_limit;
+    }),
+    65,
+    "swiglu_limit",
+  );
+  expectRefusal(
+    config((c) => {
+      c.hidden_size = "4096";
+    }),
+    65,
+    "hidden_size",
+    "expected number",
+  );
+  expectRefusal(
+    config((c) => {
+      c.num_hidden_layers = 1e9;
+    }),
+    65,
+    "num_hidden_layers",
+  );
+  expectRefusal(
+    config((c) => {
+      c.model_type = "deepseek_v3";
+    }),
+    65,
+    "not a DeepSeek-V4",
+    "deepseek_v3",
+  );
+  expectRefusal(
+    config((c) => {
+      c.model_type = "deepseek_v41";
+    }),
+    65,
+    "V4.1",
+    "another architecture",
+    "engram",
+  );
 });
 
 test("names and config re-saved by transformers are recognised", () => {
-  const config = attack((checkpoint) => editJson(join(checkpoint, "config.json"), (c) => {
-    c.compress_rates = c.compress_ratios;
-    c.rope_parameters = c.rope_scaling;
-  }));
+  const config = attack((checkpoint) =>
+    editJson(join(checkpoint, "config.json"), (c) => {
+      c.compress_rates = c.compress_ratios;
+      c.rope_parameters = c.rope_scaling;
+    }),
+  );
   expectRefusal(config, 65, "re-saved by transformers", "compress_rates");
   const names = attack((checkpoint) => {
     const shard = shardOf(checkpoint, "layers.0.attn.wq_a.weight");
@@ -382,7 +571,11 @@ test("no such folder, an empty folder, a file that is no checkpoint", () => {
 test("control characters in a hostile name never reach the terminal", () => {
   const result = attack((checkpoint) => {
     const shard = first(checkpoint);
-    shard.header["evil\u001b[2J\nname"] = { dtype: "F32", shape: [1], data_offsets: [shard.data.length, shard.data.length + 4] };
+    shard.header["evil\u001b[2J\nname"] = {
+      dtype: "F32",
+      shape: [1],
+      data_offsets: [shard.data.length, shard.data.length + 4],
+    };
     shard.data = new Uint8Array([...shard.data, 0, 0, 0, 0]);
     writeShard(shard);
     editIndex(checkpoint, (map) => {

@@ -11,7 +11,17 @@ export async function measureMemory(folder: string, workers: number) {
   await generateCheckpoint({ folder, dims: FLASH_LAYER_DIMS, seed: 1, storage: "official" });
   const sourceBytes = shardPaths(folder).reduce((sum, path) => sum + statSync(path).size, 0);
   const out = join(folder, "out.gguf");
-  const [command, ...args] = cliCommand(["quantize", folder, "--bits", "4", "--out", out, "--workers", String(workers), "--json"]);
+  const [command, ...args] = cliCommand([
+    "quantize",
+    folder,
+    "--bits",
+    "4",
+    "--out",
+    out,
+    "--workers",
+    String(workers),
+    "--json",
+  ]);
   const startedMs = Date.now();
   const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] });
   let peakBytes = 0;

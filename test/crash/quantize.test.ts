@@ -16,7 +16,12 @@ const checkpoint = join(folder, "checkpoint");
 let reference = "";
 
 beforeAll(async () => {
-  await generateCheckpoint({ folder: checkpoint, dims: { ...TINY_DIMS, hiddenSize: 512, expertCount: 32, expertWidth: 512 }, seed: 11, storage: "official" });
+  await generateCheckpoint({
+    folder: checkpoint,
+    dims: { ...TINY_DIMS, hiddenSize: 512, expertCount: 32, expertWidth: 512 },
+    seed: 11,
+    storage: "official",
+  });
   const out = join(folder, "reference.gguf");
   expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out]).code).toBe(0);
   reference = sha256(out);
@@ -27,7 +32,8 @@ const sha256 = (path: string): string => createHash("sha256").update(readFileSyn
 /** A fresh folder for one run's outputs. */
 let runs = 0;
 const freshOut = (): string => join(folder, `run-${runs++}`, "out.gguf");
-const left = (out: string): string[] => (existsSync(join(out, "..")) ? readdirSync(join(out, "..")).sort() : []);
+const left = (out: string): string[] =>
+  existsSync(join(out, "..")) ? readdirSync(join(out, "..")).sort() : [];
 
 test("killed at any moment: nothing half-written under a final name, and the next run gives the same bytes", async () => {
   const random = seededRandom(5);
@@ -35,7 +41,16 @@ test("killed at any moment: nothing half-written under a final name, and the nex
   let early = 0;
   for (let i = 0; i < kills; i++) {
     const out = freshOut();
-    const [command, ...args] = cliCommand(["quantize", checkpoint, "--bits", "4", "--out", out, "--workers", "2"]);
+    const [command, ...args] = cliCommand([
+      "quantize",
+      checkpoint,
+      "--bits",
+      "4",
+      "--out",
+      out,
+      "--workers",
+      "2",
+    ]);
     const child = spawn(command, args, { stdio: "ignore" });
     const ended = new Promise((resolve) => child.once("exit", resolve));
     // Wait until it is writing, then a little longer.
@@ -82,10 +97,15 @@ test("two processes on one output: the second is refused; a dead one's lock is t
   const dead = spawn("true");
   await new Promise((resolve) => dead.once("exit", resolve));
   writeFileSync(`${out}.lock`, JSON.stringify({ pid: dead.pid, host: hostname(), started: "1" }));
-  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"])).toMatchObject({ code: 0, stderr: "" });
+  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"])).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
   // A reused pid is another process: this one lives, but it did not start at tick 1.
   writeFileSync(`${out}.lock`, JSON.stringify({ pid: process.pid, host: hostname(), started: "1" }));
-  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"]).code).toBe(existsSync("/proc/self/stat") ? 0 : 75);
+  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"]).code).toBe(
+    existsSync("/proc/self/stat") ? 0 : 75,
+  );
   expect(sha256(out)).toBe(reference);
 });
 
@@ -95,26 +115,52 @@ if (!linux) console.warn("SKIPPED: disk faults are injected through LD_PRELOAD, 
 /** Runs the command line with a misbehaving disk. */
 function withDiskFaults(env: Record<string, string>, args: readonly string[]) {
   const library = join(folder, "disk-faults.so");
-  if (!existsSync(library)) execFileSync(process.env.CC ?? "cc", ["-O1", "-shared", "-fPIC", "-o", library, join(ROOT, "test/crash/disk-faults.c"), "-ldl"]);
+  if (!existsSync(library))
+    execFileSync(process.env.CC ?? "cc", [
+      "-O1",
+      "-shared",
+      "-fPIC",
+      "-o",
+      library,
+      join(ROOT, "test/crash/disk-faults.c"),
+      "-ldl",
+    ]);
   return cli(args, { env: { ...env, LD_PRELOAD: library } });
 }
 
-test.skipIf(!linux)("a disk that fills up while writing: exit 74, nothing remains, and it works once there is space", () => {
-  const out = freshOut();
-  for (const budget of [0, 100, 1_000_000, 6_000_000]) {
-    const { code, stderr } = withDiskFaults({ FAULT_WRITE_BUDGET: String(budget) }, ["quantize", checkpoint, "--bits", "4", "--out", out]);
-    expect(code).toBe(74);
-    expect(stderr.trim().split("\n")).toHaveLength(1);
-    expect(stderr).toContain("the disk is full");
-    expect(left(out)).toEqual([]);
-  }
-  expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out]).code).toBe(0);
-  expect(sha256(out)).toBe(reference);
-});
+test.skipIf(!linux)(
+  "a disk that fills up while writing: exit 74, nothing remains, and it works once there is space",
+  () => {
+    const out = freshOut();
+    for (const budget of [0, 100, 1_000_000, 6_000_000]) {
+      const { code, stderr } = withDiskFaults({ FAULT_WRITE_BUDGET: String(budget) }, [
+        "quantize",
+        checkpoint,
+        "--bits",
+        "4",
+        "--out",
+        out,
+      ]);
+      expect(code).toBe(74);
+      expect(stderr.trim().split("\n")).toHaveLength(1);
+      expect(stderr).toContain("the disk is full");
+      expect(left(out)).toEqual([]);
+    }
+    expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out]).code).toBe(0);
+    expect(sha256(out)).toBe(reference);
+  },
+);
 
 test.skipIf(!linux)("short reads and short writes do not show in the bytes", () => {
   const out = freshOut();
-  const { code, stderr } = withDiskFaults({ FAULT_SHORT: "4093" }, ["quantize", checkpoint, "--bits", "4", "--out", out]);
+  const { code, stderr } = withDiskFaults({ FAULT_SHORT: "4093" }, [
+    "quantize",
+    checkpoint,
+    "--bits",
+    "4",
+    "--out",
+    out,
+  ]);
   expect([code, stderr]).toEqual([0, ""]);
   expect(sha256(out)).toBe(reference);
 });
@@ -124,7 +170,15 @@ test.skipIf(!linux)("too little space is said before anything is written", () =>
   const script = `mkdir -p ${mounted} && mount -t tmpfs -o size=1m tmpfs ${mounted} && exec "$@"`;
   const inNamespace = (args: readonly string[]) => {
     try {
-      return { stdout: execFileSync("unshare", ["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", ...args], { stdio: "pipe", encoding: "utf8" }), code: 0, stderr: "" };
+      return {
+        stdout: execFileSync(
+          "unshare",
+          ["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", ...args],
+          { stdio: "pipe", encoding: "utf8" },
+        ),
+        code: 0,
+        stderr: "",
+      };
     } catch (error) {
       const { status, stderr, stdout } = error as { status: number; stderr: string; stdout: string };
       return { code: status, stderr, stdout };
@@ -134,7 +188,9 @@ test.skipIf(!linux)("too little space is said before anything is written", () =>
     console.warn("SKIPPED: no user and mount namespaces here, so no small disk to write to");
     return;
   }
-  const { code, stderr } = inNamespace(cliCommand(["quantize", checkpoint, "--bits", "4", "--out", join(mounted, "out.gguf")]));
+  const { code, stderr } = inNamespace(
+    cliCommand(["quantize", checkpoint, "--bits", "4", "--out", join(mounted, "out.gguf")]),
+  );
   expect(stderr).toMatch(/not enough free space/);
   expect(code).toBe(74);
 });

@@ -11,7 +11,10 @@ export interface CliResult {
 }
 
 /** Runs the compiled command line as a user would. */
-export function cli(args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string } = {}): CliResult {
+export function cli(
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): CliResult {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], {
     encoding: "utf8",
     maxBuffer: 1 << 28,

@@ -4,8 +4,13 @@ export interface DistributionError {
   readonly top1Agreement: number;
 }
 
-export function compareLogits(reference: Float32Array, candidate: Float32Array, vocab: number): DistributionError {
-  if (reference.length !== candidate.length) throw new Error(`${reference.length} logits against ${candidate.length}`);
+export function compareLogits(
+  reference: Float32Array,
+  candidate: Float32Array,
+  vocab: number,
+): DistributionError {
+  if (reference.length !== candidate.length)
+    throw new Error(`${reference.length} logits against ${candidate.length}`);
   const positions = reference.length / vocab;
   let kl = 0;
   let agreed = 0;
@@ -24,4 +29,5 @@ function logSoftmax(logits: Float32Array): Float64Array {
   return Float64Array.from(logits, (value) => value - peak - Math.log(sum));
 }
 
-const argmax = (row: Float64Array): number => row.reduce((best, value, i) => (value > row[best] ? i : best), 0);
+const argmax = (row: Float64Array): number =>
+  row.reduce((best, value, i) => (value > row[best] ? i : best), 0);

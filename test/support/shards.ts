@@ -70,5 +70,7 @@ export function editJson(path: string, change: (value: Record<string, unknown>) 
 }
 
 export function editIndex(folder: string, change: (weightMap: Record<string, string>) => void): void {
-  editJson(join(folder, "model.safetensors.index.json"), (index) => change(index.weight_map as Record<string, string>));
+  editJson(join(folder, "model.safetensors.index.json"), (index) =>
+    change(index.weight_map as Record<string, string>),
+  );
 }

@@ -9,13 +9,17 @@ import { scratchFolder } from "../support/scratch.ts";
 import { copyCheckpoint, patchTensor } from "../support/shards.ts";
 
 const libraries = findLlamaLibraries();
-if (!libraries) console.warn(`SKIPPED: llama.cpp v0.5.0 is not installed for ${process.platform}-${process.arch}; it did not judge our GGUF files`);
+if (!libraries)
+  console.warn(
+    `SKIPPED: llama.cpp v0.5.0 is not installed for ${process.platform}-${process.arch}; it did not judge our GGUF files`,
+  );
 
 const folder = scratchFolder();
 
 function convert(checkpoint: string, bits: number, name: string): string {
   const out = join(folder, `${name}-${bits}.gguf`);
-  if (!existsSync(out)) expect(cli(["quantize", checkpoint, "--bits", String(bits), "--out", out])).toMatchObject({ code: 0 });
+  if (!existsSync(out))
+    expect(cli(["quantize", checkpoint, "--bits", String(bits), "--out", out])).toMatchObject({ code: 0 });
   return out;
 }
 
@@ -38,8 +42,14 @@ test.skipIf(!libraries).for([
   ["case-s", "p041", 8, 8e-3, 0.93],
   ["case-s", "p702", 16, 1e-3, 0.97],
 ] as const)("llama.cpp agrees with %s/%s at %i bits", async ([golden, prompt, bits, maxKl, minAgreement]) => {
-  const { meanKl, top1Agreement } = await judge(convert(goldenCheckpoint(golden), bits, golden), golden, prompt);
-  console.log(`${golden}/${prompt} ${bits} bits: mean KL ${meanKl.toExponential(2)}, top-1 ${(100 * top1Agreement).toFixed(1)} %`);
+  const { meanKl, top1Agreement } = await judge(
+    convert(goldenCheckpoint(golden), bits, golden),
+    golden,
+    prompt,
+  );
+  console.log(
+    `${golden}/${prompt} ${bits} bits: mean KL ${meanKl.toExponential(2)}, top-1 ${(100 * top1Agreement).toFixed(1)} %`,
+  );
   expect(meanKl).toBeLessThanOrEqual(maxKl);
   expect(top1Agreement).toBeGreaterThanOrEqual(minAgreement);
 });

@@ -29,7 +29,12 @@ beforeAll(async () => {
 interface Report {
   readonly outputs: { readonly path: string; readonly byteLength: number }[];
   readonly dispositions: Record<string, number>;
-  readonly tensors: { readonly name: string; readonly disposition: string; readonly output?: string; readonly format?: string }[];
+  readonly tensors: {
+    readonly name: string;
+    readonly disposition: string;
+    readonly output?: string;
+    readonly format?: string;
+  }[];
 }
 
 function quantize(...args: string[]): Report {
@@ -57,13 +62,26 @@ test("every tensor of the source is accounted for, once", () => {
     [base, "8"],
     [plain, "32"],
   ]) {
-    const names = shardPaths(from).flatMap((path) => Object.keys(readShard(path).header).filter((name) => name !== "__metadata__"));
+    const names = shardPaths(from).flatMap((path) =>
+      Object.keys(readShard(path).header).filter((name) => name !== "__metadata__"),
+    );
     for (const mtp of ["sidecar", "drop"]) {
-      const report = quantize(from, "--bits", bits, "--mtp", mtp, "--dry-run", "--out", join(folder, "never.gguf"));
+      const report = quantize(
+        from,
+        "--bits",
+        bits,
+        "--mtp",
+        mtp,
+        "--dry-run",
+        "--out",
+        join(folder, "never.gguf"),
+      );
       expect(report.tensors.map(({ name }) => name).sort()).toEqual(names.sort());
       const drafter = report.tensors.filter(({ name }) => name.startsWith("mtp."));
       expect(drafter.length).toBeGreaterThan(0);
-      expect(new Set(drafter.map(({ disposition }) => disposition))).toEqual(new Set([mtp === "drop" ? "dropped" : "externalised"]));
+      expect(new Set(drafter.map(({ disposition }) => disposition))).toEqual(
+        new Set([mtp === "drop" ? "dropped" : "externalised"]),
+      );
     }
   }
   expect(existsSync(join(folder, "never.gguf"))).toBe(false);
@@ -120,7 +138,8 @@ test("every MXFP4 block holds exactly the source's FP4 x E8M0 values", async () 
             const want = E2M1[i & 1 ? source >> 4 : source & 15] * e8m0(scales[block]);
             const packed = written[at + 1 + (i & 15)];
             const got = E2M1[i < 16 ? packed & 15 : packed >> 4] * e8m0(written[at]);
-            if (!Object.is(got, want)) throw new Error(`${name} expert ${expert} block ${block} element ${i}: ${got}, source ${want}`);
+            if (!Object.is(got, want))
+              throw new Error(`${name} expert ${expert} block ${block} element ${i}: ${got}, source ${want}`);
           }
           blocks++;
         }
@@ -154,7 +173,17 @@ test("what people see: a table on stdout, nothing on stderr, nothing at all with
 });
 
 test("usage errors are one line and exit 64", () => {
-  for (const args of [["quantize"], ["quantize", official], ["quantize", official, "--bits", "5"], ["quantize", official, "--bits", "4", "--wrokers", "2"], ["frobnicate"], [], ["quantize", official, "--bits", "4", "--out", "x.bin"], ["inspect", official, "--variant", "flash"], ["inspect", "--variant", "huge"]]) {
+  for (const args of [
+    ["quantize"],
+    ["quantize", official],
+    ["quantize", official, "--bits", "5"],
+    ["quantize", official, "--bits", "4", "--wrokers", "2"],
+    ["frobnicate"],
+    [],
+    ["quantize", official, "--bits", "4", "--out", "x.bin"],
+    ["inspect", official, "--variant", "flash"],
+    ["inspect", "--variant", "huge"],
+  ]) {
     const { code, stderr, stdout } = cli(args, { cwd: folder });
     expect([code, stderr.trim().split("\n").length, stdout], args.join(" ")).toEqual([64, 1, ""]);
   }
@@ -167,10 +196,16 @@ test("a Hub id is found in the cache, or named as not downloaded", () => {
   expect(missing.stderr).toContain("deepseek-ai/DeepSeek-V4-Flash is not in the Hugging Face cache");
 });
 
-test.runIf(FULL)("Flash-shaped experts: bounded memory on a checkpoint of more than 3 GB", async () => {
-  const { measureMemory } = await import("../bench/quantize-memory.ts");
-  const { sourceBytes, peakBytes } = await measureMemory(join(folder, "flash-layer"), 2);
-  console.log(`${(sourceBytes / 2 ** 30).toFixed(2)} GiB source, peak resident ${(peakBytes / 2 ** 20).toFixed(0)} MiB`);
-  expect(sourceBytes).toBeGreaterThan(3e9);
-  expect(peakBytes).toBeLessThanOrEqual(1.5 * 2 ** 30);
-}, 600_000);
+test.runIf(FULL)(
+  "Flash-shaped experts: bounded memory on a checkpoint of more than 3 GB",
+  async () => {
+    const { measureMemory } = await import("../bench/quantize-memory.ts");
+    const { sourceBytes, peakBytes } = await measureMemory(join(folder, "flash-layer"), 2);
+    console.log(
+      `${(sourceBytes / 2 ** 30).toFixed(2)} GiB source, peak resident ${(peakBytes / 2 ** 20).toFixed(0)} MiB`,
+    );
+    expect(sourceBytes).toBeGreaterThan(3e9);
+    expect(peakBytes).toBeLessThanOrEqual(1.5 * 2 ** 30);
+  },
+  600_000,
+);

@@ -14,8 +14,12 @@ const census = (json: object, drafter: Drafter, storage: "official" | "base" = "
 };
 
 const bytes = (result: ReturnType<typeof census>): number =>
-  result.entries.reduce((sum, { weight, scale }) => sum + weight.byteLength + (scale?.tensor.byteLength ?? 0), 0);
-const stored = (result: ReturnType<typeof census>): number => result.entries.reduce((sum, { scale }) => sum + (scale ? 2 : 1), 0);
+  result.entries.reduce(
+    (sum, { weight, scale }) => sum + weight.byteLength + (scale?.tensor.byteLength ?? 0),
+    0,
+  );
+const stored = (result: ReturnType<typeof census>): number =>
+  result.entries.reduce((sum, { scale }) => sum + (scale ? 2 : 1), 0);
 
 test.each([
   ["DeepSeek-V4-Flash", FLASH, "mtp", "official", 69_187, 159_609_485_896],
@@ -23,13 +27,16 @@ test.each([
   ["DeepSeek-V4-Flash-0731", FLASH_0731, "dspark", "official", 72_317, 166_878_536_440],
   ["DeepSeek-V4-Pro", PRO, "mtp", "official", 145_116, 864_704_792_696],
   ["DeepSeek-V4-Pro-0813", PRO_0813, "dspark", "official", 149_782, 892_727_580_904],
-] as const)("%s: tensors and bytes are those of the release", (name, json, drafter, storage, tensors, byteLength) => {
-  const result = census(json, drafter, storage);
-  expect(releaseName(result)).toBe(name);
-  expect(result.drafter).toBe(drafter);
-  expect(stored(result)).toBe(tensors);
-  expect(bytes(result)).toBe(byteLength);
-});
+] as const)(
+  "%s: tensors and bytes are those of the release",
+  (name, json, drafter, storage, tensors, byteLength) => {
+    const result = census(json, drafter, storage);
+    expect(releaseName(result)).toBe(name);
+    expect(result.drafter).toBe(drafter);
+    expect(stored(result)).toBe(tensors);
+    expect(bytes(result)).toBe(byteLength);
+  },
+);
 
 test("Flash and Pro become the GGUF that llama.cpp expects: 1328 and 1894 tensors", () => {
   const recipe = recipeForBits(4);
@@ -41,7 +48,13 @@ test("Flash and Pro become the GGUF that llama.cpp expects: 1328 and 1894 tensor
     const { files } = planGguf(census(json, "mtp"), recipe, "sidecar");
     expect(files.map(({ kind }) => kind)).toEqual(["model", "mtp"]);
     expect(files[0].tensors).toHaveLength(count);
-    const total = files[0].tensors.reduce((sum, { dtype, ne }) => sum + ne.reduce((a, b) => a * b, 1) * { mxfp4: 4.25, q8_0: 8.5, bf16: 16, f32: 32, i32: 32 }[dtype as "f32"], 0);
+    const total = files[0].tensors.reduce(
+      (sum, { dtype, ne }) =>
+        sum +
+        ne.reduce((a, b) => a * b, 1) *
+          { mxfp4: 4.25, q8_0: 8.5, bf16: 16, f32: 32, i32: 32 }[dtype as "f32"],
+      0,
+    );
     expect(total / 8 / 2 ** 30).toBeCloseTo(gib, 1);
   }
 });
@@ -92,7 +105,13 @@ test("the leading model. of some re-uploads, E8M0 bytes labelled U8, and unknown
   const old = tensors.get(scale);
   if (!old) throw new Error("no such scale");
   tensors.set(scale, { ...old, dtype: "u8" });
-  tensors.set("mtp.0.novelty.weight", { name: "mtp.0.novelty.weight", dtype: "f32", shape: [1], byteLength: 4, file: "shard" });
+  tensors.set("mtp.0.novelty.weight", {
+    name: "mtp.0.novelty.weight",
+    dtype: "f32",
+    shape: [1],
+    byteLength: 4,
+    file: "shard",
+  });
   const result = takeCensus(config, tensors, "release");
   expect(result.unrecognised.map(({ name }) => name)).toEqual(["mtp.0.novelty.weight"]);
   expect(result.entries.find(({ scale: s }) => s?.tensor.name === scale)?.scale?.kind).toBe("e8m0");

@@ -15,7 +15,8 @@ test.each([
   ["layers.0.hc_attn_scale", 0.3, 1, 0, [1.0514337, 1.1157789, 1.0538454]],
   ["layers.5.ffn.experts.7.w2.weight", 2 / Math.sqrt(128), 0, 256 * 128 - 2, [-0.05095014, 0.13325778]],
 ] as const)("%s", (name, amplitude, center, first, expected) => {
-  for (const [i, value] of values(name, amplitude, center, first, expected.length).entries()) expect(value).toBeCloseTo(expected[i], 6);
+  for (const [i, value] of values(name, amplitude, center, first, expected.length).entries())
+    expect(value).toBeCloseTo(expected[i], 6);
 });
 
 test("elements beyond 2^32 do not repeat the first ones", () => {

@@ -32,14 +32,25 @@ const value: fc.Arbitrary<GgufValue> = fc.oneof(
   fc.double({ noNaN: true }).map((n): GgufValue => ({ type: "f64", value: n })),
   fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((n): GgufValue => ({ type: "u64", value: n })),
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map((n): GgufValue => ({ type: "i64", value: n })),
-  fc.array(fc.string({ unit: "grapheme" })).map((list): GgufValue => ({ type: "array", of: "string", value: list })),
+  fc
+    .array(fc.string({ unit: "grapheme" }))
+    .map((list): GgufValue => ({ type: "array", of: "string", value: list })),
   fc.array(fc.integer()).map((list): GgufValue => ({ type: "array", of: "i32", value: list })),
   fc.array(f32).map((list): GgufValue => ({ type: "array", of: "f32", value: list })),
 );
 const formats = [...DTYPES.values()].filter(({ ggmlType }) => ggmlType !== undefined);
 const tensor: fc.Arbitrary<GgufTensor> = fc
-  .record({ name: fc.string({ minLength: 1, maxLength: 15 }), format: fc.constantFrom(...formats), blocks: fc.integer({ min: 1, max: 3 }), rest: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }) })
-  .map(({ name, format, blocks, rest }) => ({ name, dtype: format.name, ne: [blocks * format.blockLength, ...rest] }));
+  .record({
+    name: fc.string({ minLength: 1, maxLength: 15 }),
+    format: fc.constantFrom(...formats),
+    blocks: fc.integer({ min: 1, max: 3 }),
+    rest: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3 }),
+  })
+  .map(({ name, format, blocks, rest }) => ({
+    name,
+    dtype: format.name,
+    ne: [blocks * format.blockLength, ...rest],
+  }));
 
 test("what layout writes, the reader reads back", async () => {
   await fc.assert(
@@ -53,9 +64,9 @@ test("what layout writes, the reader reads back", async () => {
         bytes.set(prefix);
         const header = await readBack(bytes);
         expect(header.metadata).toEqual(metadata);
-        expect(header.entries.map(({ name, dtype, ne, byteOffset }) => ({ name, dtype, ne, byteOffset }))).toEqual(
-          tensors.map((entry, i) => ({ ...entry, byteOffset: offsets[i] })),
-        );
+        expect(
+          header.entries.map(({ name, dtype, ne, byteOffset }) => ({ name, dtype, ne, byteOffset })),
+        ).toEqual(tensors.map((entry, i) => ({ ...entry, byteOffset: offsets[i] })));
       },
     ),
     { numRuns: 60 },
@@ -70,7 +81,8 @@ test("no damaged header is read past its end or taken for good", async () => {
   const { prefix, byteLength } = layoutGguf(metadata, [{ name: "t", dtype: "q8_0", ne: [64, 2] }]);
   const good = new Uint8Array(byteLength);
   good.set(prefix);
-  for (let length = 0; length < prefix.length - 32; length++) await expect(readBack(good.subarray(0, length))).rejects.toThrow(/GGUF|ends/);
+  for (let length = 0; length < prefix.length - 32; length++)
+    await expect(readBack(good.subarray(0, length))).rejects.toThrow(/GGUF|ends/);
   await fc.assert(
     fc.asyncProperty(fc.nat(prefix.length - 1), fc.nat(255), async (at, byte) => {
       const bytes = good.slice();
@@ -89,7 +101,10 @@ test("rules of the loader: version, alignment, contiguity, duplicate names, bloc
     bytes.set(prefix);
     return bytes;
   };
-  const two: GgufTensor[] = [{ name: "a", dtype: "f32", ne: [8] }, { name: "b", dtype: "f32", ne: [8] }];
+  const two: GgufTensor[] = [
+    { name: "a", dtype: "f32", ne: [8] },
+    { name: "b", dtype: "f32", ne: [8] },
+  ];
   const version = build(two);
   version[4] = 2;
   await expect(readBack(version)).rejects.toThrow(/version/);
@@ -103,7 +118,24 @@ test("rules of the loader: version, alignment, contiguity, duplicate names, bloc
 });
 
 test("block sizes of the table are those of the formats", () => {
-  const bitsPerWeight = { q8_0: 8.5, q4_0: 4.5, mxfp4: 4.25, nvfp4: 4.5, q2_K: 2.625, q3_K: 3.4375, q4_K: 4.5, q5_K: 5.5, q6_K: 6.5625, iq2_xxs: 2.0625, iq2_xs: 2.3125, iq2_s: 2.5625, iq3_xxs: 3.0625, iq3_s: 3.4375, iq4_xs: 4.25, iq4_nl: 4.5 } as const;
+  const bitsPerWeight = {
+    q8_0: 8.5,
+    q4_0: 4.5,
+    mxfp4: 4.25,
+    nvfp4: 4.5,
+    q2_K: 2.625,
+    q3_K: 3.4375,
+    q4_K: 4.5,
+    q5_K: 5.5,
+    q6_K: 6.5625,
+    iq2_xxs: 2.0625,
+    iq2_xs: 2.3125,
+    iq2_s: 2.5625,
+    iq3_xxs: 3.0625,
+    iq3_s: 3.4375,
+    iq4_xs: 4.25,
+    iq4_nl: 4.5,
+  } as const;
   for (const [name, bits] of Object.entries(bitsPerWeight)) {
     const { blockBytes, blockLength } = traitsOf(name as keyof typeof bitsPerWeight);
     expect((8 * blockBytes) / blockLength).toBe(bits);

@@ -34,21 +34,34 @@ export interface DecodeResult {
 /** Decodes stored rows of any format to f32 `[rows, cols]`. */
 export function decodeRows(kernels: Kernels, rows: StoredRows, target: Float32Array): DecodeResult {
   const { format, weight, scale } = rows;
-  if (format === "fp4" && scale) return found("reserved-scale", kernels.decodeFp4(weight, scale.bytes, target));
+  if (format === "fp4" && scale)
+    return found("reserved-scale", kernels.decodeFp4(weight, scale.bytes, target));
   if (format === "fp8" && scale) return decodeFp8(kernels, rows, scale, target);
   return found("reserved-scale", kernels.decode(format as DecodableFormat, weight, target));
 }
 
-function decodeFp8(kernels: Kernels, { cols, weight }: StoredRows, scale: StoredScale, target: Float32Array): DecodeResult {
+function decodeFp8(
+  kernels: Kernels,
+  { cols, weight }: StoredRows,
+  scale: StoredScale,
+  target: Float32Array,
+): DecodeResult {
   const { kind, bytes, blockRows, blockCols, firstRow } = scale;
   const values = kind === "f32" ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4) : bytes;
-  const bad = values instanceof Float32Array ? values.findIndex((value) => !(value > 0 && value < Number.POSITIVE_INFINITY)) : values.indexOf(255);
+  const bad =
+    values instanceof Float32Array
+      ? values.findIndex((value) => !(value > 0 && value < Number.POSITIVE_INFINITY))
+      : values.indexOf(255);
   if (bad >= 0) return found(kind === "f32" ? "bad-scale" : "reserved-scale", bad);
-  const result = found("nan-code", kernels.decodeF8(weight, cols, { values, blockRows, blockCols, firstRow }, target));
+  const result = found(
+    "nan-code",
+    kernels.decodeF8(weight, cols, { values, blockRows, blockCols, firstRow }, target),
+  );
   // A 4-bit significand times an F32 scale is exact in f32 when the scale is a power of two.
   return { ...result, exact: !(values instanceof Float32Array) || values.every(isPowerOfTwo) };
 }
 
-const found = (kind: RowsFault["kind"], index: number): DecodeResult => (index < 0 ? { exact: true } : { fault: { kind, index }, exact: true });
+const found = (kind: RowsFault["kind"], index: number): DecodeResult =>
+  index < 0 ? { exact: true } : { fault: { kind, index }, exact: true };
 
 const isPowerOfTwo = (value: number): boolean => 2 ** Math.round(Math.log2(value)) === value;

@@ -35,7 +35,11 @@ export async function openGgufSource(path: string): Promise<TensorSource> {
   }
 }
 
-function officialTensors(entries: readonly GgufEntry[], config: ModelConfig, path: string): ReadonlyMap<string, StoredTensor> {
+function officialTensors(
+  entries: readonly GgufEntry[],
+  config: ModelConfig,
+  path: string,
+): ReadonlyMap<string, StoredTensor> {
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
   const used = new Set<string>();
   const tensors = new Map<string, StoredTensor>();
@@ -47,7 +51,8 @@ function officialTensors(entries: readonly GgufEntry[], config: ModelConfig, pat
     tensors.set(spec.name, sliceOf(entry, spec, config, path));
   }
   const unknown = entries.find((entry) => !used.has(entry.name));
-  if (unknown) throw dataError({ what: "unknown tensor in a deepseek4 GGUF", file: path, tensor: unknown.name });
+  if (unknown)
+    throw dataError({ what: "unknown tensor in a deepseek4 GGUF", file: path, tensor: unknown.name });
   return tensors;
 }
 
@@ -56,7 +61,13 @@ function sliceOf(entry: GgufEntry, spec: TensorSpec, config: ModelConfig, path: 
   const ne = [...spec.shape].reverse();
   const expected = stacked ? [...ne, config.expertCount] : ne;
   if (!sameShape(entry.ne, expected))
-    throw dataError({ what: "the shape does not fit the metadata", file: path, tensor: entry.name, expected: formatShape(expected), found: formatShape(entry.ne) });
+    throw dataError({
+      what: "the shape does not fit the metadata",
+      file: path,
+      tensor: entry.name,
+      expected: formatShape(expected),
+      found: formatShape(entry.ne),
+    });
   const byteLength = byteLengthOf(entry.dtype, elementCount(spec.shape) as number);
   return {
     name: spec.name,
@@ -68,8 +79,15 @@ function sliceOf(entry: GgufEntry, spec: TensorSpec, config: ModelConfig, path: 
   };
 }
 
-async function readSlice(file: ReadableFile, tensor: SlicedTensor, byteOffset: number, into: Uint8Array): Promise<void> {
+async function readSlice(
+  file: ReadableFile,
+  tensor: SlicedTensor,
+  byteOffset: number,
+  into: Uint8Array,
+): Promise<void> {
   if (byteOffset < 0 || byteOffset + into.length > tensor.byteLength)
-    throw new RangeError(`read of ${into.length} bytes at ${byteOffset} in ${tensor.name} (${tensor.byteLength} bytes)`);
+    throw new RangeError(
+      `read of ${into.length} bytes at ${byteOffset} in ${tensor.name} (${tensor.byteLength} bytes)`,
+    );
   await file.read(into, tensor.byteOffset + byteOffset);
 }

@@ -26,7 +26,10 @@ interface PlacedTensor extends StoredTensor {
  */
 export async function openSafetensorsSource(folder: string): Promise<TensorSource> {
   const configPath = join(folder, "config.json");
-  const config = parseConfig(parseStrictJson(await readSmallFile(configPath, MAX_CONFIG_BYTES), configPath), configPath);
+  const config = parseConfig(
+    parseStrictJson(await readSmallFile(configPath, MAX_CONFIG_BYTES), configPath),
+    configPath,
+  );
   const weightMap = await readWeightMap(folder);
   const files = weightMap ? [...new Set(weightMap.values())] : [SINGLE];
   const shards: ReadableFile[] = [];
@@ -74,7 +77,11 @@ async function readWeightMap(folder: string): Promise<ReadonlyMap<string, string
   const bytes = await readOptionalFile(path, MAX_INDEX_BYTES);
   if (!bytes) {
     await access(join(folder, SINGLE)).catch(() => {
-      throw inputError({ what: "no weights in this folder", file: folder, expected: `${INDEX} or ${SINGLE}` });
+      throw inputError({
+        what: "no weights in this folder",
+        file: folder,
+        expected: `${INDEX} or ${SINGLE}`,
+      });
     });
     return undefined;
   }
@@ -82,7 +89,8 @@ async function readWeightMap(folder: string): Promise<ReadonlyMap<string, string
   const map = index?.weight_map;
   if (typeof map !== "object" || map === null || Array.isArray(map) || Object.keys(map).length === 0)
     throw dataError({ what: "the index has no weight_map", file: path });
-  for (const [tensor, file] of Object.entries(map as Record<string, unknown>)) checkShardName(tensor, file, path);
+  for (const [tensor, file] of Object.entries(map as Record<string, unknown>))
+    checkShardName(tensor, file, path);
   return new Map(Object.entries(map as Record<string, string>));
 }
 
@@ -108,19 +116,31 @@ function indexTensors(
   for (const tensor of placed) {
     const mapped = weightMap?.get(tensor.name);
     if (weightMap && mapped !== basename(tensor.file))
-      throw dataError({ what: "the shard holds a tensor that the index does not place there", file: tensor.file, tensor: tensor.name, found: mapped ?? "no entry" });
+      throw dataError({
+        what: "the shard holds a tensor that the index does not place there",
+        file: tensor.file,
+        tensor: tensor.name,
+        found: mapped ?? "no entry",
+      });
     const name = officialName(tensor.name);
-    if (tensors.has(name)) throw dataError({ what: "the tensor is stored twice", file: tensor.file, tensor: name });
+    if (tensors.has(name))
+      throw dataError({ what: "the tensor is stored twice", file: tensor.file, tensor: name });
     tensors.set(name, { ...tensor, name });
   }
   for (const [name, file] of weightMap ?? [])
     if (!tensors.has(officialName(name)))
-      throw dataError({ what: "the index lists a tensor that its shard does not hold", file: join(folder, file), tensor: name });
+      throw dataError({
+        what: "the index lists a tensor that its shard does not hold",
+        file: join(folder, file),
+        tensor: name,
+      });
   return tensors;
 }
 
 async function readPlaced(tensor: PlacedTensor, byteOffset: number, into: Uint8Array): Promise<void> {
   if (byteOffset < 0 || byteOffset + into.length > tensor.byteLength)
-    throw new RangeError(`read of ${into.length} bytes at ${byteOffset} in ${tensor.name} (${tensor.byteLength} bytes)`);
+    throw new RangeError(
+      `read of ${into.length} bytes at ${byteOffset} in ${tensor.name} (${tensor.byteLength} bytes)`,
+    );
   await tensor.shard.read(into, tensor.byteOffset + byteOffset);
 }

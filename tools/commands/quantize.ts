@@ -20,14 +20,35 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
   describe: "Convert a checkpoint to a GGUF that llama.cpp loads",
   builder: (yargs: Argv<CommonArgs>) =>
     withSource(yargs)
-      .option("bits", { type: "number", choices: [4, 8, 16, 32], demandOption: true, describe: "4 and 8 keep FP4 experts bit for bit; 16 and 32 are for checking" })
-      .option("out", { type: "string", describe: "output file (default: MODEL-RECIPE.gguf in the working directory)" })
-      .option("workers", { type: "number", default: availableParallelism(), describe: "worker threads; the bytes do not depend on it" })
-      .option("mtp", { choices: ["sidecar", "drop"] as const, default: "sidecar" as const, describe: "the MTP block: a file of its own (mtp-NAME.gguf), or left out" })
-      .option("dry-run", { type: "boolean", default: false, describe: "say what would be written, write nothing" })
+      .option("bits", {
+        type: "number",
+        choices: [4, 8, 16, 32],
+        demandOption: true,
+        describe: "4 and 8 keep FP4 experts bit for bit; 16 and 32 are for checking",
+      })
+      .option("out", {
+        type: "string",
+        describe: "output file (default: MODEL-RECIPE.gguf in the working directory)",
+      })
+      .option("workers", {
+        type: "number",
+        default: availableParallelism(),
+        describe: "worker threads; the bytes do not depend on it",
+      })
+      .option("mtp", {
+        choices: ["sidecar", "drop"] as const,
+        default: "sidecar" as const,
+        describe: "the MTP block: a file of its own (mtp-NAME.gguf), or left out",
+      })
+      .option("dry-run", {
+        type: "boolean",
+        default: false,
+        describe: "say what would be written, write nothing",
+      })
       .option("force", { type: "boolean", default: false, describe: "replace a finished output" })
       .check(({ workers }) => {
-        if (!Number.isInteger(workers) || workers < 1 || workers > 256) throw new Error("--workers: expected 1 to 256");
+        if (!Number.isInteger(workers) || workers < 1 || workers > 256)
+          throw new Error("--workers: expected 1 to 256");
         return true;
       }) as unknown as Argv<Args>,
   handler: async (args) => {

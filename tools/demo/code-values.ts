@@ -1,5 +1,5 @@
-import { E4M3 } from "../../kernels/scalar/fp8.ts";
 import { E2M1 } from "../../kernels/scalar/fp4.ts";
+import { E4M3 } from "../../kernels/scalar/fp8.ts";
 
 /** Fills bytes with a seeded xorshift32 stream: fast enough for checkpoints of many GB. */
 export function randomBytes(seed: number, into: Uint8Array): number {

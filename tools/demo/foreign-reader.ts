@@ -21,7 +21,9 @@ export async function compareReaders(path: string): Promise<ForeignVerdict> {
   const foreignKeys = theirs.metadata as unknown as Record<string, unknown>;
   for (const [key, value] of ours.metadata) if (!sameValue(value, foreignKeys[key])) disagreements.push(key);
   // The foreign reader adds the header's three counts as keys of their own.
-  const extra = Object.keys(foreignKeys).filter((key) => !ours.metadata.has(key) && !["version", "tensor_count", "kv_count"].includes(key));
+  const extra = Object.keys(foreignKeys).filter(
+    (key) => !ours.metadata.has(key) && !["version", "tensor_count", "kv_count"].includes(key),
+  );
   const foreignTensors = new Map(theirs.tensorInfos.map((info) => [info.name, info]));
   for (const { name, dtype, ne, byteOffset } of ours.entries) {
     const info = foreignTensors.get(name);
@@ -39,6 +41,10 @@ export async function compareReaders(path: string): Promise<ForeignVerdict> {
 
 function sameValue(ours: GgufValue, theirs: unknown): boolean {
   if (ours.type === "array")
-    return Array.isArray(theirs) && theirs.length === ours.value.length && theirs.every((item, i) => item === ours.value[i]);
+    return (
+      Array.isArray(theirs) &&
+      theirs.length === ours.value.length &&
+      theirs.every((item, i) => item === ours.value[i])
+    );
   return theirs === ours.value;
 }

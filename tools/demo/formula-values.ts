@@ -7,7 +7,8 @@
 /** FNV-1a-64 of a UTF-8 name as [high, low] words, moved by a seed. */
 function seedOf(name: string, seed: number): [number, number] {
   let hash = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(name)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  for (const byte of new TextEncoder().encode(name))
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   hash = BigInt.asUintN(64, hash + BigInt(seed) * 0xd1342543de82ef95n);
   return [Number(hash >> 32n), Number(hash & 0xffffffffn)];
 }
@@ -30,7 +31,13 @@ export interface Spread {
 }
 
 /** Fills `into` with elements `first ...` of a tensor. */
-export function formulaValues(name: string, seed: number, spread: Spread, first: number, into: Float32Array): void {
+export function formulaValues(
+  name: string,
+  seed: number,
+  spread: Spread,
+  first: number,
+  into: Float32Array,
+): void {
   const [baseHigh, baseLow] = seedOf(name, seed);
   const { amplitude, center } = spread;
   for (let k = 0; k < into.length; k++) {
@@ -39,7 +46,8 @@ export function formulaValues(name: string, seed: number, spread: Spread, first:
     const iLow = i >>> 0;
     const iHigh = Math.floor(i / 2 ** 32);
     const productLow = Math.imul(iLow, 0x7f4a7c15) >>> 0;
-    const productHigh = (mulHigh(iLow, 0x7f4a7c15) + Math.imul(iLow, 0x9e3779b9) + Math.imul(iHigh, 0x7f4a7c15)) >>> 0;
+    const productHigh =
+      (mulHigh(iLow, 0x7f4a7c15) + Math.imul(iLow, 0x9e3779b9) + Math.imul(iHigh, 0x7f4a7c15)) >>> 0;
     let low = (baseLow + productLow) >>> 0;
     let high = (baseHigh + productHigh + (low < productLow ? 1 : 0)) >>> 0;
     // z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9

@@ -61,7 +61,10 @@ export async function generateCheckpoint(options: GenerateOptions): Promise<void
     "config.json": json,
   };
   for (const [name, document] of Object.entries(documents))
-    await writeFileAtomic(join(folder, name), new TextEncoder().encode(`${JSON.stringify(document, null, 1)}\n`));
+    await writeFileAtomic(
+      join(folder, name),
+      new TextEncoder().encode(`${JSON.stringify(document, null, 1)}\n`),
+    );
 }
 
 const shardKey = ({ block, name }: TensorSpec): string =>
@@ -82,8 +85,15 @@ async function writeShard(path: string, tensors: readonly Generated[]): Promise<
 
 const chunk = new Uint8Array(CHUNK_BYTES);
 
-async function writeTensor(output: RangedOutput, { dtype, shape, fill }: Generated, offset: number): Promise<void> {
-  const byteLength = byteLengthOf(dtype, shape.reduce((product, dimension) => product * dimension, 1));
+async function writeTensor(
+  output: RangedOutput,
+  { dtype, shape, fill }: Generated,
+  offset: number,
+): Promise<void> {
+  const byteLength = byteLengthOf(
+    dtype,
+    shape.reduce((product, dimension) => product * dimension, 1),
+  );
   for (let done = 0; done < byteLength; done += CHUNK_BYTES) {
     const bytes = chunk.subarray(0, Math.min(CHUNK_BYTES, byteLength - done));
     fill(done, bytes);
@@ -93,31 +103,60 @@ async function writeTensor(output: RangedOutput, { dtype, shape, fill }: Generat
 
 function generatedTensors(spec: TensorSpec, { storage, seed, dims }: GenerateOptions): Generated[] {
   const { name, shape } = spec;
-  if (spec.storage === "table") return [{ name, dtype: "i64", shape, fill: (first, into) => fillTable(first, into, dims) }];
+  if (spec.storage === "table")
+    return [{ name, dtype: "i64", shape, fill: (first, into) => fillTable(first, into, dims) }];
   const spread = spreadOf(spec);
-  const plain = (dtype: "f32" | "bf16"): Generated[] => [{ name, dtype, shape, fill: (first, into) => fillPlain(name, seed, spread, dtype, first, into) }];
+  const plain = (dtype: "f32" | "bf16"): Generated[] => [
+    { name, dtype, shape, fill: (first, into) => fillPlain(name, seed, spread, dtype, first, into) },
+  ];
   if (storage === "f32" || spec.storage === "f32") return plain("f32");
   if (spec.storage === "float") return plain("bf16");
   const [out, in_] = shape;
   if (spec.storage === "expert" && storage === "official") {
     const exponent = Math.ceil(Math.log2(spread.amplitude / 6));
     return [
-      { name, dtype: "i8", shape: [out, in_ / 2], fill: codeFiller(name, seed, fp4Table(spread.amplitude / 2 ** exponent)) },
-      { name: scaleName(name), dtype: "F8_E8M0", shape: [out, in_ / FP4_GROUP], fill: codeFiller(scaleName(name), seed, exponentTable(exponent)) },
+      {
+        name,
+        dtype: "i8",
+        shape: [out, in_ / 2],
+        fill: codeFiller(name, seed, fp4Table(spread.amplitude / 2 ** exponent)),
+      },
+      {
+        name: scaleName(name),
+        dtype: "F8_E8M0",
+        shape: [out, in_ / FP4_GROUP],
+        fill: codeFiller(scaleName(name), seed, exponentTable(exponent)),
+      },
     ];
   }
   const exponent = Math.ceil(Math.log2(spread.amplitude / 448));
   const scaleShape = [Math.ceil(out / FP8_BLOCK), Math.ceil(in_ / FP8_BLOCK)];
-  const codes: Generated = { name, dtype: "F8_E4M3", shape, fill: codeFiller(name, seed, fp8Table(spread.amplitude / 2 ** exponent)) };
+  const codes: Generated = {
+    name,
+    dtype: "F8_E4M3",
+    shape,
+    fill: codeFiller(name, seed, fp8Table(spread.amplitude / 2 ** exponent)),
+  };
   const scale: Generated =
     storage === "base"
-      ? { name: scaleName(name), dtype: "f32", shape: scaleShape, fill: (_, into) => new Float32Array(into.buffer, 0, into.length / 4).fill(2 ** exponent) }
-      : { name: scaleName(name), dtype: "F8_E8M0", shape: scaleShape, fill: codeFiller(scaleName(name), seed, exponentTable(exponent)) };
+      ? {
+          name: scaleName(name),
+          dtype: "f32",
+          shape: scaleShape,
+          fill: (_, into) => new Float32Array(into.buffer, 0, into.length / 4).fill(2 ** exponent),
+        }
+      : {
+          name: scaleName(name),
+          dtype: "F8_E8M0",
+          shape: scaleShape,
+          fill: codeFiller(scaleName(name), seed, exponentTable(exponent)),
+        };
   return [codes, scale];
 }
 
 /** E8M0 bytes of the exponent and, for a quarter of the groups, of the one below. */
-const exponentTable = (exponent: number): Uint8Array => Uint8Array.from({ length: 256 }, (_, byte) => 127 + exponent - (byte < 64 ? 1 : 0));
+const exponentTable = (exponent: number): Uint8Array =>
+  Uint8Array.from({ length: 256 }, (_, byte) => 127 + exponent - (byte < 64 ? 1 : 0));
 
 function codeFiller(name: string, seed: number, table: Uint8Array): Generated["fill"] {
   return (first, into) => {
@@ -132,13 +171,21 @@ function codeFiller(name: string, seed: number, table: Uint8Array): Generated["f
 function spreadOf({ role, part, shape }: TensorSpec): Spread {
   if (role === "norm") return { amplitude: 0.2, center: 1 };
   if (part.endsWith("_scale")) return { amplitude: 0.3, center: 1 };
-  if (role === "sink" || role === "router_bias" || role === "ape" || part.endsWith("_base")) return { amplitude: 0.5, center: 0 };
+  if (role === "sink" || role === "router_bias" || role === "ape" || part.endsWith("_base"))
+    return { amplitude: 0.5, center: 0 };
   return { amplitude: 2 / Math.sqrt(shape.at(-1) as number), center: 0 };
 }
 
 let values = new Float32Array(0);
 
-function fillPlain(name: string, seed: number, spread: Spread, dtype: "f32" | "bf16", first: number, into: Uint8Array): void {
+function fillPlain(
+  name: string,
+  seed: number,
+  spread: Spread,
+  dtype: "f32" | "bf16",
+  first: number,
+  into: Uint8Array,
+): void {
   const bytes = dtype === "f32" ? 4 : 2;
   const count = into.length / bytes;
   if (values.length < count) values = new Float32Array(count);

@@ -63,18 +63,30 @@ export const FLASH_LAYER_DIMS: GeneratedDims = {
 };
 
 /** Sliding window first, then CSA and HCA in turn, as Flash has it; one surplus entry for the MTP block. */
-export function ratiosOf(layerCount: number): number[] {
+function ratiosOf(layerCount: number): number[] {
   return [...Array.from({ length: layerCount }, (_, i) => (i === 0 ? 0 : i % 2 === 1 ? 4 : 128)), 0];
 }
 
 /** The config.json of a generated checkpoint. */
-export function generateConfig(dims: GeneratedDims, expertDtype: "fp4" | "fp8" | undefined): Record<string, unknown> {
+export function generateConfig(
+  dims: GeneratedDims,
+  expertDtype: "fp4" | "fp8" | undefined,
+): Record<string, unknown> {
   const multiple = (name: keyof GeneratedDims, unit: number): void => {
     if (dims[name] < 1 || dims[name] % unit !== 0)
-      throw usageError({ what: `${name} does not fit the blocks of the formats`, expected: `a multiple of ${unit}`, found: String(dims[name]) });
+      throw usageError({
+        what: `${name} does not fit the blocks of the formats`,
+        expected: `a multiple of ${unit}`,
+        found: String(dims[name]),
+      });
   };
   for (const name of ["hiddenSize", "expertWidth", "qLoraRank"] as const) multiple(name, 128);
-  if (dims.vocabSize < MIN_VOCAB) throw usageError({ what: "vocabSize is too small", expected: `at least ${MIN_VOCAB}`, found: String(dims.vocabSize) });
+  if (dims.vocabSize < MIN_VOCAB)
+    throw usageError({
+      what: "vocabSize is too small",
+      expected: `at least ${MIN_VOCAB}`,
+      found: String(dims.vocabSize),
+    });
   return {
     architectures: ["DeepseekV4ForCausalLM"],
     attention_bias: false,
@@ -118,7 +130,13 @@ export function generateConfig(dims: GeneratedDims, expertDtype: "fp4" | "fp8" |
       },
     }),
     rms_norm_eps: 1e-6,
-    rope_scaling: { beta_fast: 32, beta_slow: 1, factor: 16, original_max_position_embeddings: 65536, type: "yarn" },
+    rope_scaling: {
+      beta_fast: 32,
+      beta_slow: 1,
+      factor: 16,
+      original_max_position_embeddings: 65536,
+      type: "yarn",
+    },
     rope_theta: 10000,
     routed_scaling_factor: 1.5,
     scoring_func: "sqrtsoftplus",

@@ -12,12 +12,21 @@ export interface GenerateFlags {
 }
 
 /** Generates a checkpoint from a preset and changes to it; returns the dimensions used. */
-export async function generateFromFlags({ folder, preset, storage, seed, set }: GenerateFlags): Promise<GeneratedDims> {
+export async function generateFromFlags({
+  folder,
+  preset,
+  storage,
+  seed,
+  set,
+}: GenerateFlags): Promise<GeneratedDims> {
   const base = preset === "tiny" ? TINY_DIMS : FLASH_LAYER_DIMS;
   const changes = set.map((pair) => {
     const [name, value] = pair.split("=");
     if (!(name in base) || !Number.isSafeInteger(Number(value)))
-      throw usageError({ what: `--set ${pair} names no dimension`, expected: `NAME=INTEGER with NAME one of ${Object.keys(base).join(", ")}` });
+      throw usageError({
+        what: `--set ${pair} names no dimension`,
+        expected: `NAME=INTEGER with NAME one of ${Object.keys(base).join(", ")}`,
+      });
     return [name, Number(value)] as const;
   });
   const dims = { ...base, ...Object.fromEntries(changes) } as GeneratedDims;

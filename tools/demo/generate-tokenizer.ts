@@ -30,28 +30,58 @@ function byteAlphabet(): string[] {
 
 /** A byte-level BPE tokenizer.json with V4's splits and special tokens; ids beyond its tokens stay unused. */
 export function generateTokenizer(): object {
-  const ordinary = [...HEAD.map(([text]) => text), ...byteAlphabet(), ...MERGES.map((merge) => merge.replace(" ", ""))];
+  const ordinary = [
+    ...HEAD.map(([text]) => text),
+    ...byteAlphabet(),
+    ...MERGES.map((merge) => merge.replace(" ", "")),
+  ];
   const vocab = Object.fromEntries(ordinary.map((text, id) => [text, id]));
-  const added = [...HEAD.map(([content, special], id) => ({ id, content, special })), ...TAIL.map(([content, special], i) => ({ id: ordinary.length + i, content, special }))];
-  const split = (regex: string): object => ({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false });
+  const added = [
+    ...HEAD.map(([content, special], id) => ({ id, content, special })),
+    ...TAIL.map(([content, special], i) => ({ id: ordinary.length + i, content, special })),
+  ];
+  const split = (regex: string): object => ({
+    type: "Split",
+    pattern: { Regex: regex },
+    behavior: "Isolated",
+    invert: false,
+  });
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false };
   return {
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: added.map((token) => ({ ...token, single_word: false, lstrip: false, rstrip: false, normalized: true })),
+    added_tokens: added.map((token) => ({
+      ...token,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: true,
+    })),
     normalizer: { type: "Sequence", normalizers: [] },
     pre_tokenizer: {
       type: "Sequence",
       pretokenizers: [
         split("\\p{N}{1,3}"),
         split("[一-龥\u3040-ゟ゠-ヿ]+"),
-        split("[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"),
+        split(
+          "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+        ),
         byteLevel,
       ],
     },
     post_processor: byteLevel,
     decoder: byteLevel,
-    model: { type: "BPE", dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, vocab, merges: MERGES },
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab,
+      merges: MERGES,
+    },
   };
 }

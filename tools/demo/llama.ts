@@ -26,21 +26,47 @@ export function findLlamaLibraries(): string | undefined {
 }
 
 /** Runs llama.cpp on tokens and returns its logits `[tokens, vocab]`. Builds the small driver with the C compiler. */
-export async function llamaLogits(libraries: string, gguf: string, tokens: readonly number[]): Promise<Float32Array> {
+export async function llamaLogits(
+  libraries: string,
+  gguf: string,
+  tokens: readonly number[],
+): Promise<Float32Array> {
   const folder = await mkdtemp(join(tmpdir(), "v4kit-llama-"));
   try {
     const driver = join(folder, "llama-logits");
-    const shared = ["libllama.v0.5.0.so", "libggml.v0.5.0.so", "libggml-base.so"].map((name) => join(libraries, name));
+    const shared = ["libllama.v0.5.0.so", "libggml.v0.5.0.so", "libggml-base.so"].map((name) =>
+      join(libraries, name),
+    );
     const source = join(PACKAGE_ROOT, "tools/demo/llama-logits.c");
-    await run(process.env.CC ?? "cc", ["-O1", "-o", driver, source, ...shared, `-Wl,-rpath,${libraries}`, "-Wl,--allow-shlib-undefined"]);
+    await run(process.env.CC ?? "cc", [
+      "-O1",
+      "-o",
+      driver,
+      source,
+      ...shared,
+      `-Wl,-rpath,${libraries}`,
+      "-Wl,--allow-shlib-undefined",
+    ]);
     await writeFileAtomic(join(folder, "tokens.i32"), new Uint8Array(Int32Array.from(tokens).buffer));
     await run(driver, [libraries, gguf, join(folder, "tokens.i32"), join(folder, "logits.f32")]);
     const bytes = await readFile(join(folder, "logits.f32"));
     return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   } catch (error) {
     const { code, stderr } = error as { code?: number; stderr?: string };
-    const why = { 3: "its parameter layout is not the known one", 4: "it refused the model", 5: "it made no context", 6: "decoding failed" }[code ?? 0];
-    throw new V4Error("unavailable", { what: `${LLAMA_RELEASE} could not be run: ${why ?? "the driver failed"} ${stderr?.trim() ?? ""}`.trim(), file: gguf }, error);
+    const why = {
+      3: "its parameter layout is not the known one",
+      4: "it refused the model",
+      5: "it made no context",
+      6: "decoding failed",
+    }[code ?? 0];
+    throw new V4Error(
+      "unavailable",
+      {
+        what: `${LLAMA_RELEASE} could not be run: ${why ?? "the driver failed"} ${stderr?.trim() ?? ""}`.trim(),
+        file: gguf,
+      },
+      error,
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -28,7 +28,9 @@ export function renderDemo(report: DemoReport): string {
           `${llama.release} loads it: next token as the reference at ${(100 * llama.top1Agreement).toFixed(1)} % of ${llama.positions} positions, ` +
             `perplexity ${llama.perplexity.toFixed(2)} (reference ${llama.referencePerplexity.toFixed(2)})`,
         ]
-      : ["llama.cpp's libraries are not installed here, so it was not asked (V4KIT_LLAMA_LIBS names their folder)"]),
+      : [
+          "llama.cpp's libraries are not installed here, so it was not asked (V4KIT_LLAMA_LIBS names their folder)",
+        ]),
     "",
     `${output.path}  ${formatBytes(output.byteLength)}  in ${formatDuration(report.elapsedMs)}`,
   ].join("\n");

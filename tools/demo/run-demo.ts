@@ -15,7 +15,7 @@ import { compareReaders, type ForeignVerdict } from "./foreign-reader.ts";
 import { findLlamaLibraries, LLAMA_RELEASE, llamaLogits } from "./llama.ts";
 
 /** The trained checkpoint that ships with v4kit: 8.8 M parameters in the official layout. */
-export const DEMO_CHECKPOINT: string = join(PACKAGE_ROOT, "tools/demo/checkpoint");
+const DEMO_CHECKPOINT: string = join(PACKAGE_ROOT, "tools/demo/checkpoint");
 
 /** Tensors of one role and conversion, compared with the source value by value. */
 export interface ComparedClass {
@@ -66,7 +66,14 @@ export async function runDemo(folder: string, quiet: boolean): Promise<DemoRepor
   const foreign = await compareReaders(out);
   const compared = await compareValues(out);
   const llama = await askLlama(out);
-  return { census, quantize: result, foreign, compared, ...(llama && { llama }), elapsedMs: Date.now() - startedMs };
+  return {
+    census,
+    quantize: result,
+    foreign,
+    compared,
+    ...(llama && { llama }),
+    elapsedMs: Date.now() - startedMs,
+  };
 }
 
 /** Decodes every tensor of the artefact and of the checkpoint and compares them. */
@@ -76,15 +83,26 @@ async function compareValues(artefact: string): Promise<ComparedClass[]> {
   const candidate = await openCheckpoint(artefact);
   const classes = new Map<string, { role: TensorRole; from: string; to: string; errors: TensorError[] }>();
   try {
-    const [source, written] = [reference, candidate].map((side): Census => takeCensus(side.config, side.tensors, side.location));
+    const [source, written] = [reference, candidate].map(
+      (side): Census => takeCensus(side.config, side.tensors, side.location),
+    );
     const byName = new Map(written.entries.map((entry) => [entry.spec.name, entry]));
     for (const entry of source.entries) {
       const twin = byName.get(entry.spec.name);
       // Routing tables hold integers; the quantizer has checked every id.
       if (!twin || entry.spec.role === "tid2eid") continue;
-      const error = await tensorError(kernels, { source: reference, entry }, { source: candidate, entry: twin });
+      const error = await tensorError(
+        kernels,
+        { source: reference, entry },
+        { source: candidate, entry: twin },
+      );
       const key = `${entry.spec.role}/${entry.format}/${twin.format}`;
-      const sum = classes.get(key) ?? { role: entry.spec.role, from: entry.format, to: twin.format, errors: [] };
+      const sum = classes.get(key) ?? {
+        role: entry.spec.role,
+        from: entry.format,
+        to: twin.format,
+        errors: [],
+      };
       sum.errors.push(error);
       classes.set(key, sum);
     }
@@ -100,12 +118,23 @@ async function compareValues(artefact: string): Promise<ComparedClass[]> {
       squaredReference: a.squaredReference + b.squaredReference,
       maxDifference: Math.max(a.maxDifference, b.maxDifference),
     }));
-    return { role, from, to, tensors: errors.length, values: total.values, unequal: total.unequal, relativeRmse: relativeRmse(total) };
+    return {
+      role,
+      from,
+      to,
+      tensors: errors.length,
+      values: total.values,
+      unequal: total.unequal,
+      relativeRmse: relativeRmse(total),
+    };
   });
 }
 
 interface Expected {
-  readonly sample: { readonly ids: readonly number[]; readonly fake_quant_off: { readonly top1: readonly number[]; readonly next_logprob: readonly number[] } };
+  readonly sample: {
+    readonly ids: readonly number[];
+    readonly fake_quant_off: { readonly top1: readonly number[]; readonly next_logprob: readonly number[] };
+  };
 }
 
 /** Lets llama.cpp predict the sample text with the file, where its libraries are installed. */

@@ -20,7 +20,11 @@ export async function examine(folder: string): Promise<readonly Finding[]> {
   return [
     { item: "v4kit", found: VERSION, note: "" },
     { item: "node", found: process.version, note: "" },
-    { item: "cpu", found: `${cpus()[0]?.model.trim() ?? process.arch} (${availableParallelism()} threads)`, note: "" },
+    {
+      item: "cpu",
+      found: `${cpus()[0]?.model.trim() ?? process.arch} (${availableParallelism()} threads)`,
+      note: "",
+    },
     { item: "memory", found: formatBytes(totalmem()), note: "" },
     { item: "free disk here", found: formatBytes(bavail * bsize), note: "" },
     { item: "kernels", found: loadKernels().set, note: "" },
@@ -29,9 +33,24 @@ export async function examine(folder: string): Promise<readonly Finding[]> {
 }
 
 const PROGRAMS = [
-  { item: "gpu", command: "nvidia-smi", args: ["--query-gpu=name,memory.total", "--format=csv,noheader"], note: "no NVIDIA GPU: the CPU does everything, with the same bytes" },
-  { item: "c compiler", command: process.env.CC ?? "cc", args: ["--version"], note: "native kernels cannot be built here" },
-  { item: "sandbox", command: "bwrap", args: ["--version"], note: "install bubblewrap to grade generated code" },
+  {
+    item: "gpu",
+    command: "nvidia-smi",
+    args: ["--query-gpu=name,memory.total", "--format=csv,noheader"],
+    note: "no NVIDIA GPU: the CPU does everything, with the same bytes",
+  },
+  {
+    item: "c compiler",
+    command: process.env.CC ?? "cc",
+    args: ["--version"],
+    note: "native kernels cannot be built here",
+  },
+  {
+    item: "sandbox",
+    command: "bwrap",
+    args: ["--version"],
+    note: "install bubblewrap to grade generated code",
+  },
   { item: "python", command: "python3", args: ["--version"], note: "needed to grade Python answers" },
   { item: "g++", command: "g++", args: ["--version"], note: "needed to grade C++ answers" },
 ];

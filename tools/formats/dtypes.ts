@@ -13,7 +13,12 @@ export interface DtypeTraits {
   readonly ggufFileType?: number;
 }
 
-const element = (bytes: number, ggmlType: number | undefined, safetensors?: string, ggufFileType?: number) => ({
+const element = (
+  bytes: number,
+  ggmlType: number | undefined,
+  safetensors?: string,
+  ggufFileType?: number,
+) => ({
   blockLength: 1,
   blockBytes: bytes,
   ...(ggmlType !== undefined && { ggmlType }),
@@ -69,8 +74,16 @@ export const DTYPES: ReadonlyMap<Dtype, DtypeTraits> = new Map(
   Object.entries(table).map(([name, traits]) => [name as Dtype, { name: name as Dtype, ...traits }]),
 );
 
-const byGgmlType = new Map([...DTYPES.values()].flatMap((traits) => (traits.ggmlType === undefined ? [] : [[traits.ggmlType, traits] as const])));
-const bySafetensors = new Map([...DTYPES.values()].flatMap((traits) => (traits.safetensors ? [[traits.safetensors, traits] as const] : [])));
+const byGgmlType = new Map(
+  [...DTYPES.values()].flatMap((traits) =>
+    traits.ggmlType === undefined ? [] : [[traits.ggmlType, traits] as const],
+  ),
+);
+const bySafetensors = new Map(
+  [...DTYPES.values()].flatMap((traits) =>
+    traits.safetensors ? [[traits.safetensors, traits] as const] : [],
+  ),
+);
 
 export function traitsOf(name: Dtype): DtypeTraits {
   return DTYPES.get(name) as DtypeTraits;

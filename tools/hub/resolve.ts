@@ -20,35 +20,59 @@ export interface ResolvedSource {
 }
 
 /** The official releases by variant name. */
-export function variants(): Readonly<Record<string, string>> {
-  return parse(readFileSync(join(PACKAGE_ROOT, "configs/models/deepseek-v4.yaml"), "utf8")) as Record<string, string>;
+function variants(): Readonly<Record<string, string>> {
+  return parse(readFileSync(join(PACKAGE_ROOT, "configs/models/deepseek-v4.yaml"), "utf8")) as Record<
+    string,
+    string
+  >;
 }
 
 /** Finds a checkpoint on this machine: a path as it is, a Hub id (`org/name[@revision]`) in the Hugging Face cache. */
-export async function resolveSource({ source, variant }: SourceChoice, env: NodeJS.ProcessEnv = process.env): Promise<ResolvedSource> {
+export async function resolveSource(
+  { source, variant }: SourceChoice,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<ResolvedSource> {
   if ((source === undefined) === (variant === undefined))
-    throw usageError({ what: "name one source", expected: "a path, a Hub id, or --variant NAME", found: source ? "both" : "none" });
+    throw usageError({
+      what: "name one source",
+      expected: "a path, a Hub id, or --variant NAME",
+      found: source ? "both" : "none",
+    });
   if (variant !== undefined) return cachedSnapshot(repositoryOf(variant), env);
   const location = source as string;
   if (await exists(location)) return { path: location, name: checkpointName(location) };
   if (/^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/.test(location)) return cachedSnapshot(location, env);
-  throw inputError({ what: "no such file or folder", file: location, next: "name a checkpoint folder, a .gguf, or a Hub id such as deepseek-ai/DeepSeek-V4-Flash" });
+  throw inputError({
+    what: "no such file or folder",
+    file: location,
+    next: "name a checkpoint folder, a .gguf, or a Hub id such as deepseek-ai/DeepSeek-V4-Flash",
+  });
 }
 
 function repositoryOf(variant: string): string {
   const repository = variants()[variant];
-  if (!repository) throw usageError({ what: `unknown variant "${variant}"`, expected: Object.keys(variants()).join(", ") });
+  if (!repository)
+    throw usageError({ what: `unknown variant "${variant}"`, expected: Object.keys(variants()).join(", ") });
   return repository;
 }
 
 async function cachedSnapshot(id: string, env: NodeJS.ProcessEnv): Promise<ResolvedSource> {
   const [repository, revision = "main"] = id.split("@");
-  const cache = env.HF_HUB_CACHE ?? join(env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface"), "hub");
+  const cache =
+    env.HF_HUB_CACHE ??
+    join(env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface"), "hub");
   const folder = join(cache, `models--${repository.replaceAll("/", "--")}`);
-  const commit = await readFile(join(folder, "refs", revision), "utf8").then((text) => text.trim(), () => revision);
+  const commit = await readFile(join(folder, "refs", revision), "utf8").then(
+    (text) => text.trim(),
+    () => revision,
+  );
   const path = join(folder, "snapshots", commit);
   if (!(await exists(path)))
-    throw inputError({ what: `${id} is not in the Hugging Face cache`, file: path, next: `download it first: hf download ${repository}` });
+    throw inputError({
+      what: `${id} is not in the Hugging Face cache`,
+      file: path,
+      next: `download it first: hf download ${repository}`,
+    });
   return { path, name: basename(repository) };
 }
 
@@ -59,4 +83,8 @@ function checkpointName(location: string): string {
   return inCache ? inCache[1] : basename(path, ".gguf");
 }
 
-const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,6 +1,6 @@
 import { renderTable } from "../lib/table.ts";
 import { formatBytes, formatCount, formatParameters } from "../lib/units.ts";
-import type { ClassSummary, CensusSummary } from "./summary.ts";
+import type { CensusSummary, ClassSummary } from "./summary.ts";
 
 /** The census as a person reads it. */
 export function renderCensus(summary: CensusSummary): string {
@@ -28,11 +28,16 @@ export function renderCensus(summary: CensusSummary): string {
         { title: "bytes", align: "right" },
         { title: "share", align: "right" },
       ],
-      [...summary.classes].sort((a, b) => b.byteLength - a.byteLength).map((row) => classRow(row, summary.byteLength)),
+      [...summary.classes]
+        .sort((a, b) => b.byteLength - a.byteLength)
+        .map((row) => classRow(row, summary.byteLength)),
     ),
   ];
   if (summary.unrecognised.length > 0)
-    lines.push("", `${summary.unrecognised.length} tensors under mtp. belong to no known drafter: ${summary.unrecognised.slice(0, 3).join(", ")}`);
+    lines.push(
+      "",
+      `${summary.unrecognised.length} tensors under mtp. belong to no known drafter: ${summary.unrecognised.slice(0, 3).join(", ")}`,
+    );
   return lines.join("\n");
 }
 

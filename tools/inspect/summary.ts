@@ -1,6 +1,6 @@
 import type { TensorSource } from "../checkpoint/source.ts";
-import { attentionKind } from "../model/config.ts";
 import type { Census, CensusEntry, SourceFormat } from "../model/census.ts";
+import { attentionKind } from "../model/config.ts";
 import { releaseName } from "../model/identify.ts";
 import type { TensorRole } from "../model/inventory.ts";
 
@@ -24,7 +24,12 @@ export interface CensusSummary {
   readonly tensors: number;
   readonly parameters: number;
   readonly byteLength: number;
-  readonly layers: { readonly swa: number; readonly csa: number; readonly hca: number; readonly hash: number };
+  readonly layers: {
+    readonly swa: number;
+    readonly csa: number;
+    readonly hca: number;
+    readonly hash: number;
+  };
   readonly experts: { readonly routed: number; readonly active: number; readonly width: number };
   readonly drafter: Census["drafter"];
   readonly unrecognised: readonly string[];
@@ -34,7 +39,10 @@ export interface CensusSummary {
 /** Adds a census up by role and storage. */
 export function summarise(source: TensorSource, census: Census): CensusSummary {
   const { config, entries } = census;
-  const classes = new Map<string, { first: CensusEntry; tensors: number; parameters: number; byteLength: number }>();
+  const classes = new Map<
+    string,
+    { first: CensusEntry; tensors: number; parameters: number; byteLength: number }
+  >();
   for (const entry of entries) {
     const key = [entry.spec.role, whereOf(entry), entry.format, scaleOf(entry)].join("/");
     const sum = classes.get(key) ?? { first: entry, tensors: 0, parameters: 0, byteLength: 0 };
@@ -68,7 +76,8 @@ export function summarise(source: TensorSource, census: Census): CensusSummary {
   };
 }
 
-const whereOf = ({ spec }: CensusEntry): ClassSummary["where"] => (spec.block.kind === "mtp" ? "drafter" : "model");
+const whereOf = ({ spec }: CensusEntry): ClassSummary["where"] =>
+  spec.block.kind === "mtp" ? "drafter" : "model";
 
 /** `e8m0 1x32`: kind and block of the scale. */
 function scaleOf({ scale }: CensusEntry): string {
@@ -79,4 +88,5 @@ function parametersOf({ spec }: CensusEntry): number {
   return spec.role === "tid2eid" ? 0 : spec.shape.reduce((product, dimension) => product * dimension, 1);
 }
 
-const bytesOf = ({ weight, scale }: CensusEntry): number => weight.byteLength + (scale?.tensor.byteLength ?? 0);
+const bytesOf = ({ weight, scale }: CensusEntry): number =>
+  weight.byteLength + (scale?.tensor.byteLength ?? 0);

@@ -108,9 +108,14 @@ export async function checkOutputPath(path: string, force: boolean): Promise<voi
     if (existing === undefined) return;
     const isFile = (await existing.stat()).isFile();
     await existing.close();
-    if (!isFile) throw dataError({ what: "the output name is taken by something that is not a file", file: path });
+    if (!isFile)
+      throw dataError({ what: "the output name is taken by something that is not a file", file: path });
     if (!force)
-      throw new V4Error("usage", { what: "the output exists already", file: path, next: "give --force to replace it, or another --out" });
+      throw new V4Error("usage", {
+        what: "the output exists already",
+        file: path,
+        next: "give --force to replace it, or another --out",
+      });
   } catch (error) {
     throw systemError(error, path);
   }

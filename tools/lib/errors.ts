@@ -54,7 +54,11 @@ export function printable(text: string, limit = 160): string {
 }
 
 function render(fault: Fault): string {
-  const where = [fault.file, fault.tensor && `tensor ${fault.tensor}`, fault.offset !== undefined && `byte ${fault.offset}`]
+  const where = [
+    fault.file,
+    fault.tensor && `tensor ${fault.tensor}`,
+    fault.offset !== undefined && `byte ${fault.offset}`,
+  ]
     .filter((part): part is string => typeof part === "string")
     .map((part) => printable(part, 300));
   const compared = [fault.expected && `expected ${fault.expected}`, fault.found && `found ${fault.found}`]
@@ -82,22 +86,43 @@ export function systemError(error: unknown, file: string): unknown {
       return inputError({ what: "no such file or folder", file }, error);
     case "ENOTDIR":
     case "EISDIR":
+    case "EEXIST":
     case "ELOOP":
       return inputError({ what: `not what the path says (${code})`, file }, error);
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return new V4Error("permission", { what: `not permitted (${code})`, file, next: "check the owner and mode" }, error);
+      return new V4Error(
+        "permission",
+        { what: `not permitted (${code})`, file, next: "check the owner and mode" },
+        error,
+      );
     case "ENOSPC":
     case "EDQUOT":
-      return new V4Error("io", { what: "the disk is full", file, next: "free space and run the same command again" }, error);
+      return new V4Error(
+        "io",
+        { what: "the disk is full", file, next: "free space and run the same command again" },
+        error,
+      );
     case "EFBIG":
-      return new V4Error("io", { what: "the file would exceed the largest size allowed here", file, next: "raise the file-size limit (ulimit -f) or choose another file system" }, error);
+      return new V4Error(
+        "io",
+        {
+          what: "the file would exceed the largest size allowed here",
+          file,
+          next: "raise the file-size limit (ulimit -f) or choose another file system",
+        },
+        error,
+      );
     case "EIO":
       return new V4Error("io", { what: "the device reported a read or write error", file }, error);
     case "EMFILE":
     case "ENFILE":
-      return new V4Error("temporary", { what: "too many open files", file, next: "raise the limit (ulimit -n)" }, error);
+      return new V4Error(
+        "temporary",
+        { what: "too many open files", file, next: "raise the limit (ulimit -n)" },
+        error,
+      );
     default:
       return new V4Error("io", { what: `input/output error ${code}`, file }, error);
   }

@@ -38,7 +38,12 @@ export async function openForReading(path: string): Promise<ReadableFile> {
 }
 
 /** One read(2) returns at most 2^31 - 4096 bytes and may return fewer at any time; this loops until `into` is full. */
-async function readFully(handle: FileHandle, path: string, into: Uint8Array, position: number): Promise<void> {
+async function readFully(
+  handle: FileHandle,
+  path: string,
+  into: Uint8Array,
+  position: number,
+): Promise<void> {
   let done = 0;
   while (done < into.length) {
     let bytesRead: number;
@@ -65,7 +70,12 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<Uin
     const facts = await stat(path);
     if (!facts.isFile()) throw dataError({ what: "not a regular file", file: path });
     if (facts.size > maxBytes)
-      throw dataError({ what: "unreasonably large", file: path, expected: `at most ${formatBytes(maxBytes)}`, found: formatBytes(facts.size) });
+      throw dataError({
+        what: "unreasonably large",
+        file: path,
+        expected: `at most ${formatBytes(maxBytes)}`,
+        found: formatBytes(facts.size),
+      });
     return await readFile(path);
   } catch (error) {
     throw systemError(error, path);
@@ -86,4 +96,3 @@ function isMissing(error: unknown): boolean {
   const cause = (error as { cause?: { code?: string } }).cause;
   return cause?.code === "ENOENT";
 }
-

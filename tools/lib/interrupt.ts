@@ -4,6 +4,12 @@ import { V4Error } from "./errors.ts";
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const)
-    process.once(name, () => controller.abort(new V4Error("interrupted", { what: `interrupted (${name}), nothing half-written was left under a final name` })));
+    process.once(name, () =>
+      controller.abort(
+        new V4Error("interrupted", {
+          what: `interrupted (${name}), nothing half-written was left under a final name`,
+        }),
+      ),
+    );
   return controller.signal;
 }

@@ -16,7 +16,11 @@ interface Holder {
  */
 export async function lockOutput(outputPath: string): Promise<() => Promise<void>> {
   const path = `${outputPath}.lock`;
-  const mine = JSON.stringify({ pid: process.pid, host: hostname(), started: startTimeOf(process.pid) } satisfies Holder);
+  const mine = JSON.stringify({
+    pid: process.pid,
+    host: hostname(),
+    started: startTimeOf(process.pid),
+  } satisfies Holder);
   for (let attempt = 0; attempt < 8; attempt++) {
     try {
       const handle = await open(path, "wx");

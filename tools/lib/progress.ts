@@ -27,7 +27,14 @@ function describe(label: string, done: number, total: number, startedMs: number)
 function barProgress(label: string, totalBytes: number): ProgressReporter {
   const startedMs = Date.now();
   let done = 0;
-  const bar = new SingleBar({ format: "{bar} {percentage}%  {text}", stream: process.stderr, hideCursor: true, clearOnComplete: true, barsize: 24, fps: 8 });
+  const bar = new SingleBar({
+    format: "{bar} {percentage}%  {text}",
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    barsize: 24,
+    fps: 8,
+  });
   bar.start(totalBytes, 0, { text: label });
   return {
     advance(bytes) {
@@ -41,7 +48,10 @@ function barProgress(label: string, totalBytes: number): ProgressReporter {
 function lineProgress(label: string, totalBytes: number): ProgressReporter {
   const startedMs = Date.now();
   let done = 0;
-  const timer = setInterval(() => process.stderr.write(`${describe(label, done, totalBytes, startedMs)}\n`), LINE_INTERVAL_MS);
+  const timer = setInterval(
+    () => process.stderr.write(`${describe(label, done, totalBytes, startedMs)}\n`),
+    LINE_INTERVAL_MS,
+  );
   timer.unref();
   return {
     advance(bytes) {

@@ -12,7 +12,11 @@ export function parseStrictJson(bytes: Uint8Array, file: string): unknown {
     throw dataError({ what: "the JSON text is not valid UTF-8", file }, error);
   }
   if (text.startsWith("\ufeff"))
-    throw dataError({ what: "the JSON text begins with a byte order mark", file, next: "save it as plain UTF-8" });
+    throw dataError({
+      what: "the JSON text begins with a byte order mark",
+      file,
+      next: "save it as plain UTF-8",
+    });
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -7,7 +7,7 @@ export interface Column {
 /** Rows of text as an aligned table with a rule under the titles; a row `null` is a rule. */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[] | null)[]): string {
   const widths = columns.map((column, i) =>
-    Math.max(column.title.length, ...rows.map((row) => (row ? row[i]?.length ?? 0 : 0))),
+    Math.max(column.title.length, ...rows.map((row) => (row ? (row[i]?.length ?? 0) : 0))),
   );
   const line = (cells: readonly string[]): string =>
     columns
@@ -18,5 +18,9 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
       .join("  ")
       .trimEnd();
   const rule = widths.map((width) => "─".repeat(width)).join("──");
-  return [line(columns.map((column) => column.title)), rule, ...rows.map((row) => (row ? line(row) : rule))].join("\n");
+  return [
+    line(columns.map((column) => column.title)),
+    rule,
+    ...rows.map((row) => (row ? line(row) : rule)),
+  ].join("\n");
 }

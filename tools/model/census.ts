@@ -31,14 +31,19 @@ export interface Census {
  * Classifies every tensor from headers alone: an unknown name, dtype or shape, a missing tensor or scale stops here.
  * `location` names the checkpoint in messages.
  */
-export function takeCensus(config: ModelConfig, tensors: ReadonlyMap<string, StoredTensor>, location: string): Census {
+export function takeCensus(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  location: string,
+): Census {
   refuseTransformersNames(tensors.keys(), location);
   const drafter = detectDrafter(tensors, config, location);
   const entries: CensusEntry[] = [];
   const known = new Set<string>();
   for (const spec of inventory(config, drafter)) {
     const weight = tensors.get(spec.name);
-    if (!weight) throw dataError({ what: `the checkpoint lacks ${describe(spec)}`, file: location, tensor: spec.name });
+    if (!weight)
+      throw dataError({ what: `the checkpoint lacks ${describe(spec)}`, file: location, tensor: spec.name });
     known.add(spec.name);
     const scale = spec.name.endsWith(".weight") ? tensors.get(scaleName(spec.name)) : undefined;
     const entry = classify(spec, weight, scale, config);
@@ -57,23 +62,42 @@ export function takeCensus(config: ModelConfig, tensors: ReadonlyMap<string, Sto
 /** `X.weight` pairs with `X.scale`. Note that `hc_attn_scale` ends in `_scale` and is no partner of anything. */
 export const scaleName = (name: string): string => name.replace(/\.weight$/, ".scale");
 
-function detectDrafter(tensors: ReadonlyMap<string, StoredTensor>, config: ModelConfig, location: string): Drafter {
+function detectDrafter(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  config: ModelConfig,
+  location: string,
+): Drafter {
   // num_nextn_predict_layers is 1 in releases that ship three DSpark blocks: only the names tell.
   if (tensors.has("mtp.0.main_proj.weight")) {
     if (!config.dspark)
-      throw dataError({ what: "DSpark tensors (mtp.0.main_proj) but no dspark_* keys in config.json", file: location, next: "use the config.json of the same release" });
+      throw dataError({
+        what: "DSpark tensors (mtp.0.main_proj) but no dspark_* keys in config.json",
+        file: location,
+        next: "use the config.json of the same release",
+      });
     return "dspark";
   }
   return tensors.has("mtp.0.e_proj.weight") ? "mtp" : "none";
 }
 
-function classify(spec: TensorSpec, weight: StoredTensor, scale: StoredTensor | undefined, config: ModelConfig): CensusEntry {
+function classify(
+  spec: TensorSpec,
+  weight: StoredTensor,
+  scale: StoredTensor | undefined,
+  config: ModelConfig,
+): CensusEntry {
   const packed = spec.storage === "expert" && weight.dtype === "i8";
   const [out, in_] = spec.shape;
   expectShape(weight, packed ? [out, in_ / 2] : spec.shape);
-  const scaled = packed || ((spec.storage === "matrix" || spec.storage === "expert") && weight.dtype === "F8_E4M3");
+  const scaled =
+    packed || ((spec.storage === "matrix" || spec.storage === "expert") && weight.dtype === "F8_E4M3");
   if (!scaled) {
-    if (scale) throw dataError({ what: `a scale for a weight of dtype ${weight.dtype}, which has none`, file: scale.file, tensor: scale.name });
+    if (scale)
+      throw dataError({
+        what: `a scale for a weight of dtype ${weight.dtype}, which has none`,
+        file: scale.file,
+        tensor: scale.name,
+      });
     return { spec, format: plainFormat(spec, weight), weight };
   }
   if (!scale)
@@ -104,7 +128,9 @@ const SCALED: Readonly<Partial<Record<TensorSpec["storage"], string>>> = {
 function plainFormat(spec: TensorSpec, weight: StoredTensor): SourceFormat {
   const allowed = PLAIN[spec.storage];
   const blocks = spec.storage !== "f32" && spec.storage !== "table" && traitsOf(weight.dtype).blockLength > 1;
-  const format = blocks ? (weight.dtype as SourceFormat) : allowed.find((candidate) => candidate === weight.dtype);
+  const format = blocks
+    ? (weight.dtype as SourceFormat)
+    : allowed.find((candidate) => candidate === weight.dtype);
   if (!format)
     throw dataError({
       what: `wrong dtype for ${describe(spec)}`,
@@ -130,7 +156,9 @@ function expectShape(weight: StoredTensor, expected: readonly number[]): void {
 function unknownTensor(tensor: StoredTensor): Error {
   const orphan = tensor.name.endsWith(".scale");
   return dataError({
-    what: orphan ? "a scale without a weight that needs it" : "unknown tensor: no part of DeepSeek-V4 has this name",
+    what: orphan
+      ? "a scale without a weight that needs it"
+      : "unknown tensor: no part of DeepSeek-V4 has this name",
     file: tensor.file,
     tensor: tensor.name,
     next: "v4kit converts every tensor or none: nothing is dropped silently",
@@ -139,5 +167,7 @@ function unknownTensor(tensor: StoredTensor): Error {
 
 function describe({ role, part, block }: TensorSpec): string {
   const what = role === part ? role : `${role} ${part}`;
-  return block.kind === "root" ? what : `${what} of ${block.kind === "mtp" ? "drafter block" : "layer"} ${block.index}`;
+  return block.kind === "root"
+    ? what
+    : `${what} of ${block.kind === "mtp" ? "drafter block" : "layer"} ${block.index}`;
 }

@@ -44,7 +44,11 @@ export interface ModelConfig {
   /** FP8 block [rows, columns] where the configuration states it. */
   readonly fp8Block?: readonly [number, number];
   /** Present in releases with the DSpark drafter (0731, 0813). */
-  readonly dspark?: { readonly blockSize: number; readonly targetLayers: readonly number[]; readonly markovRank: number };
+  readonly dspark?: {
+    readonly blockSize: number;
+    readonly targetLayers: readonly number[];
+    readonly markovRank: number;
+  };
 }
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -173,7 +177,12 @@ function refuseOtherModels(json: unknown, file: string): void {
       found: "deepseek_v41",
     });
   if (keys.model_type !== "deepseek_v4")
-    throw dataError({ what: "not a DeepSeek-V4 checkpoint", file, expected: "model_type deepseek_v4", found: String(keys.model_type) });
+    throw dataError({
+      what: "not a DeepSeek-V4 checkpoint",
+      file,
+      expected: "model_type deepseek_v4",
+      found: String(keys.model_type),
+    });
   if (keys.compress_rates !== undefined || keys.rope_parameters !== undefined)
     throw dataError({
       what: "this config.json was re-saved by transformers (compress_rates, rope_parameters), which other engines refuse too",
@@ -190,7 +199,11 @@ export function checkConfig(config: ModelConfig, file: string): void {
     throw dataError({ what, file, expected, found });
   };
   if (compressRatios.length < layerCount)
-    fail("compress_ratios has the wrong length", `at least ${layerCount} entries, one per layer`, String(compressRatios.length));
+    fail(
+      "compress_ratios has the wrong length",
+      `at least ${layerCount} entries, one per layer`,
+      String(compressRatios.length),
+    );
   const odd = compressRatios.find((ratio) => ratio !== 0 && ratio !== 4 && ratio !== 128);
   if (odd !== undefined) fail("compress_ratios has an unknown value", "0, 4 or 128", String(odd));
   const drafter = compressRatios.slice(layerCount).find((ratio) => ratio !== 0);
@@ -201,15 +214,28 @@ export function checkConfig(config: ModelConfig, file: string): void {
       `${compressRatios.length} entries${drafter === undefined ? "" : `, the surplus not zero`}`,
     );
   if (config.headCount % config.outputGroups !== 0)
-    fail("o_groups does not divide num_attention_heads", `a divisor of ${config.headCount}`, String(config.outputGroups));
+    fail(
+      "o_groups does not divide num_attention_heads",
+      `a divisor of ${config.headCount}`,
+      String(config.outputGroups),
+    );
   if (config.ropeDim > config.headDim || config.ropeDim % 2 !== 0)
-    fail("qk_rope_head_dim does not fit head_dim", `an even number up to ${config.headDim}`, String(config.ropeDim));
+    fail(
+      "qk_rope_head_dim does not fit head_dim",
+      `an even number up to ${config.headDim}`,
+      String(config.ropeDim),
+    );
   if (config.expertsPerToken > config.expertCount)
-    fail("num_experts_per_tok exceeds n_routed_experts", `at most ${config.expertCount}`, String(config.expertsPerToken));
+    fail(
+      "num_experts_per_tok exceeds n_routed_experts",
+      `at most ${config.expertCount}`,
+      String(config.expertsPerToken),
+    );
   if (config.hashLayerCount > layerCount)
     fail("num_hash_layers exceeds num_hidden_layers", `at most ${layerCount}`, String(config.hashLayerCount));
 }
 
 /** What a layer's attention is, by its compression ratio. */
 export type AttentionKind = "swa" | "csa" | "hca";
-export const attentionKind = (ratio: number): AttentionKind => (ratio === 0 ? "swa" : ratio === 4 ? "csa" : "hca");
+export const attentionKind = (ratio: number): AttentionKind =>
+  ratio === 0 ? "swa" : ratio === 4 ? "csa" : "hca";

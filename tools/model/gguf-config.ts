@@ -1,4 +1,13 @@
-import { bool, f32, f32s, type GgufMetadata, type GgufValue, i32s, str, u32 } from "../formats/gguf/values.ts";
+import {
+  bool,
+  f32,
+  f32s,
+  type GgufMetadata,
+  type GgufValue,
+  i32s,
+  str,
+  u32,
+} from "../formats/gguf/values.ts";
 import { dataError } from "../lib/errors.ts";
 import { checkConfig, type ModelConfig } from "./config.ts";
 
@@ -12,10 +21,16 @@ export interface GgufBlocks {
 }
 
 /** The `deepseek4.*` keys of a GGUF: complete for llama.cpp, which computes nonsense in silence without some of them. */
-export function architectureMetadata(config: ModelConfig, { drafterBlocks }: GgufBlocks): [string, GgufValue][] {
+export function architectureMetadata(
+  config: ModelConfig,
+  { drafterBlocks }: GgufBlocks,
+): [string, GgufValue][] {
   const blocks = config.layerCount + drafterBlocks;
   const clamp = Array.from({ length: blocks }, () => config.swigluLimit);
-  const ratios = Array.from({ length: config.layerCount + Math.max(1, drafterBlocks) }, (_, i) => config.compressRatios[i] ?? 0);
+  const ratios = Array.from(
+    { length: config.layerCount + Math.max(1, drafterBlocks) },
+    (_, i) => config.compressRatios[i] ?? 0,
+  );
   const keys: Record<string, GgufValue> = {
     block_count: u32(blocks),
     context_length: u32(config.contextLength),
@@ -65,7 +80,12 @@ export function architectureMetadata(config: ModelConfig, { drafterBlocks }: Ggu
 export function configFromMetadata(metadata: GgufMetadata, file: string): ModelConfig {
   const architecture = metadata.get("general.architecture")?.value;
   if (architecture !== ARCH)
-    throw dataError({ what: "not a DeepSeek-V4 GGUF", file, expected: `general.architecture ${ARCH}`, found: String(architecture) });
+    throw dataError({
+      what: "not a DeepSeek-V4 GGUF",
+      file,
+      expected: `general.architecture ${ARCH}`,
+      found: String(architecture),
+    });
   const get = (key: string): GgufValue["value"] => {
     const entry = metadata.get(key.includes("tokenizer.") ? key : `${ARCH}.${key}`);
     if (entry === undefined) throw dataError({ what: `the metadata key ${key} is missing`, file });

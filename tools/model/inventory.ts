@@ -31,7 +31,15 @@ export type TensorRole =
 export type StorageClass = "matrix" | "expert" | "float" | "f32" | "table";
 
 /** Roles that are never quantized, whatever a recipe says: a few MB that decide whether the model works at all. */
-export const PINNED_ROLES: ReadonlySet<TensorRole> = new Set(["norm", "mhc", "sink", "router", "router_bias", "tid2eid", "ape"]);
+export const PINNED_ROLES: ReadonlySet<TensorRole> = new Set([
+  "norm",
+  "mhc",
+  "sink",
+  "router",
+  "router_bias",
+  "tid2eid",
+  "ape",
+]);
 
 /** Where a tensor lives: outside the layers, in a trunk layer, or in a drafter block. */
 export type BlockRef = { readonly kind: "root" } | { readonly kind: "layer" | "mtp"; readonly index: number };
@@ -81,7 +89,10 @@ const row = (
 ): Row => ({
   stem,
   role,
-  part: stem.replace(/\.weight$/, "").split(".").at(-1) as string,
+  part: stem
+    .replace(/\.weight$/, "")
+    .split(".")
+    .at(-1) as string,
   storage,
   shape,
   ...(gguf !== undefined && { gguf }),
@@ -112,7 +123,13 @@ const LAYER: readonly Row[] = [
   row("attn.attn_sink", "sink", "f32", (c) => [c.headCount], "attn_sinks.weight"),
   row("attn.wq_a.weight", "attention", "matrix", (c) => [c.qLoraRank, c.hiddenSize], "attn_q_a.weight"),
   row("attn.q_norm.weight", "norm", "float", (c) => [c.qLoraRank], "attn_q_a_norm.weight"),
-  row("attn.wq_b.weight", "attention", "matrix", (c) => [c.headCount * c.headDim, c.qLoraRank], "attn_q_b.weight"),
+  row(
+    "attn.wq_b.weight",
+    "attention",
+    "matrix",
+    (c) => [c.headCount * c.headDim, c.qLoraRank],
+    "attn_q_b.weight",
+  ),
   row("attn.wkv.weight", "attention", "matrix", (c) => [c.headDim, c.hiddenSize], "attn_kv.weight"),
   row("attn.kv_norm.weight", "norm", "float", (c) => [c.headDim], "attn_kv_a_norm.weight"),
   row(
@@ -129,26 +146,128 @@ const LAYER: readonly Row[] = [
     (c) => [c.hiddenSize, c.outputGroups * c.outputLoraRank],
     "attn_output_b.weight",
   ),
-  row("attn.compressor.wkv.weight", "compressor", "float", (c, r) => [halves(r) * c.headDim, c.hiddenSize], "attn_compressor_kv.weight", compressed),
-  row("attn.compressor.wgate.weight", "compressor", "float", (c, r) => [halves(r) * c.headDim, c.hiddenSize], "attn_compressor_gate.weight", compressed),
-  row("attn.compressor.ape", "ape", "f32", (c, r) => [r, halves(r) * c.headDim], "attn_compressor_ape.weight", compressed),
-  row("attn.compressor.norm.weight", "norm", "float", (c) => [c.headDim], "attn_compressor_norm.weight", compressed),
-  row("attn.indexer.wq_b.weight", "indexer", "matrix", (c) => [c.indexer.headCount * c.indexer.headDim, c.qLoraRank], "indexer.attn_q_b.weight", indexed),
-  row("attn.indexer.weights_proj.weight", "indexer", "float", (c) => [c.indexer.headCount, c.hiddenSize], "indexer.proj.weight", indexed),
-  row("attn.indexer.compressor.wkv.weight", "compressor", "float", (c, r) => [halves(r) * c.indexer.headDim, c.hiddenSize], "indexer_compressor_kv.weight", indexed),
-  row("attn.indexer.compressor.wgate.weight", "compressor", "float", (c, r) => [halves(r) * c.indexer.headDim, c.hiddenSize], "indexer_compressor_gate.weight", indexed),
-  row("attn.indexer.compressor.ape", "ape", "f32", (c, r) => [r, halves(r) * c.indexer.headDim], "indexer_compressor_ape.weight", indexed),
-  row("attn.indexer.compressor.norm.weight", "norm", "float", (c) => [c.indexer.headDim], "indexer_compressor_norm.weight", indexed),
+  row(
+    "attn.compressor.wkv.weight",
+    "compressor",
+    "float",
+    (c, r) => [halves(r) * c.headDim, c.hiddenSize],
+    "attn_compressor_kv.weight",
+    compressed,
+  ),
+  row(
+    "attn.compressor.wgate.weight",
+    "compressor",
+    "float",
+    (c, r) => [halves(r) * c.headDim, c.hiddenSize],
+    "attn_compressor_gate.weight",
+    compressed,
+  ),
+  row(
+    "attn.compressor.ape",
+    "ape",
+    "f32",
+    (c, r) => [r, halves(r) * c.headDim],
+    "attn_compressor_ape.weight",
+    compressed,
+  ),
+  row(
+    "attn.compressor.norm.weight",
+    "norm",
+    "float",
+    (c) => [c.headDim],
+    "attn_compressor_norm.weight",
+    compressed,
+  ),
+  row(
+    "attn.indexer.wq_b.weight",
+    "indexer",
+    "matrix",
+    (c) => [c.indexer.headCount * c.indexer.headDim, c.qLoraRank],
+    "indexer.attn_q_b.weight",
+    indexed,
+  ),
+  row(
+    "attn.indexer.weights_proj.weight",
+    "indexer",
+    "float",
+    (c) => [c.indexer.headCount, c.hiddenSize],
+    "indexer.proj.weight",
+    indexed,
+  ),
+  row(
+    "attn.indexer.compressor.wkv.weight",
+    "compressor",
+    "float",
+    (c, r) => [halves(r) * c.indexer.headDim, c.hiddenSize],
+    "indexer_compressor_kv.weight",
+    indexed,
+  ),
+  row(
+    "attn.indexer.compressor.wgate.weight",
+    "compressor",
+    "float",
+    (c, r) => [halves(r) * c.indexer.headDim, c.hiddenSize],
+    "indexer_compressor_gate.weight",
+    indexed,
+  ),
+  row(
+    "attn.indexer.compressor.ape",
+    "ape",
+    "f32",
+    (c, r) => [r, halves(r) * c.indexer.headDim],
+    "indexer_compressor_ape.weight",
+    indexed,
+  ),
+  row(
+    "attn.indexer.compressor.norm.weight",
+    "norm",
+    "float",
+    (c) => [c.indexer.headDim],
+    "indexer_compressor_norm.weight",
+    indexed,
+  ),
   row("hc_ffn_fn", "mhc", "f32", (c) => [mixRows(c), streamsWidth(c)], "hc_ffn_fn.weight"),
   row("hc_ffn_base", "mhc", "f32", (c) => [mixRows(c)], "hc_ffn_base.weight"),
   row("hc_ffn_scale", "mhc", "f32", () => [3], "hc_ffn_scale.weight"),
   row("ffn_norm.weight", "norm", "float", (c) => [c.hiddenSize], "ffn_norm.weight"),
   row("ffn.gate.weight", "router", "float", (c) => [c.expertCount, c.hiddenSize], "ffn_gate_inp.weight"),
-  row("ffn.gate.bias", "router_bias", "f32", (c) => [c.expertCount], "exp_probs_b.bias", ({ hash }) => !hash),
-  row("ffn.gate.tid2eid", "tid2eid", "table", (c) => [c.vocabSize, c.expertsPerToken], "ffn_gate_tid2eid.weight", ({ hash }) => hash),
-  row("ffn.shared_experts.w1.weight", "shared_expert", "matrix", (c) => [c.expertWidth, c.hiddenSize], "ffn_gate_shexp.weight"),
-  row("ffn.shared_experts.w3.weight", "shared_expert", "matrix", (c) => [c.expertWidth, c.hiddenSize], "ffn_up_shexp.weight"),
-  row("ffn.shared_experts.w2.weight", "shared_expert", "matrix", (c) => [c.hiddenSize, c.expertWidth], "ffn_down_shexp.weight"),
+  row(
+    "ffn.gate.bias",
+    "router_bias",
+    "f32",
+    (c) => [c.expertCount],
+    "exp_probs_b.bias",
+    ({ hash }) => !hash,
+  ),
+  row(
+    "ffn.gate.tid2eid",
+    "tid2eid",
+    "table",
+    (c) => [c.vocabSize, c.expertsPerToken],
+    "ffn_gate_tid2eid.weight",
+    ({ hash }) => hash,
+  ),
+  row(
+    "ffn.shared_experts.w1.weight",
+    "shared_expert",
+    "matrix",
+    (c) => [c.expertWidth, c.hiddenSize],
+    "ffn_gate_shexp.weight",
+  ),
+  row(
+    "ffn.shared_experts.w3.weight",
+    "shared_expert",
+    "matrix",
+    (c) => [c.expertWidth, c.hiddenSize],
+    "ffn_up_shexp.weight",
+  ),
+  row(
+    "ffn.shared_experts.w2.weight",
+    "shared_expert",
+    "matrix",
+    (c) => [c.hiddenSize, c.expertWidth],
+    "ffn_down_shexp.weight",
+  ),
 ];
 
 /** Repeated for every routed expert as `ffn.experts.{e}.` + stem; in a GGUF stacked by ascending id. */
@@ -171,7 +290,10 @@ const MTP_EXTRA: readonly Row[] = [
 const DRAFTER_HEAD: readonly Row[] = ROOT.filter(({ role }) => role === "mhc");
 
 const DSPARK_FIRST: readonly Row[] = [
-  row("main_proj.weight", "dspark", "matrix", (c) => [c.hiddenSize, (c.dspark?.targetLayers.length ?? 0) * c.hiddenSize]),
+  row("main_proj.weight", "dspark", "matrix", (c) => [
+    c.hiddenSize,
+    (c.dspark?.targetLayers.length ?? 0) * c.hiddenSize,
+  ]),
   row("main_norm.weight", "norm", "float", (c) => [c.hiddenSize]),
 ];
 
@@ -179,7 +301,10 @@ const DSPARK_LAST: readonly Row[] = [
   row("norm.weight", "norm", "float", (c) => [c.hiddenSize]),
   row("markov_head.markov_w1.weight", "dspark", "float", (c) => [c.vocabSize, c.dspark?.markovRank ?? 0]),
   row("markov_head.markov_w2.weight", "dspark", "float", (c) => [c.vocabSize, c.dspark?.markovRank ?? 0]),
-  row("confidence_head.proj.weight", "dspark", "float", (c) => [1, c.hiddenSize + (c.dspark?.markovRank ?? 0)]),
+  row("confidence_head.proj.weight", "dspark", "float", (c) => [
+    1,
+    c.hiddenSize + (c.dspark?.markovRank ?? 0),
+  ]),
 ];
 
 /** Number of stages of the DSpark drafter in every release so far. */
@@ -203,8 +328,12 @@ function* drafterTensors(config: ModelConfig, drafter: Drafter): Generator<Tenso
     const extra =
       drafter === "mtp"
         ? [...MTP_EXTRA, ...DRAFTER_HEAD]
-        : [...(index === 0 ? DSPARK_FIRST : []), ...(index === blocks - 1 ? [...DSPARK_LAST, ...DRAFTER_HEAD] : [])];
-    for (const r of extra) yield specOf(r, config, block, 0, `mtp.${index}.${r.stem}`, drafterName(r, config, index));
+        : [
+            ...(index === 0 ? DSPARK_FIRST : []),
+            ...(index === blocks - 1 ? [...DSPARK_LAST, ...DRAFTER_HEAD] : []),
+          ];
+    for (const r of extra)
+      yield specOf(r, config, block, 0, `mtp.${index}.${r.stem}`, drafterName(r, config, index));
   }
 }
 
@@ -213,7 +342,11 @@ function drafterName(r: Row, config: ModelConfig, index: number): string | undef
   return `blk.${config.layerCount + index}.${r.gguf}`;
 }
 
-function* blockTensors(config: ModelConfig, block: BlockRef & { readonly index: number }, traits: LayerTraits): Generator<TensorSpec> {
+function* blockTensors(
+  config: ModelConfig,
+  block: BlockRef & { readonly index: number },
+  traits: LayerTraits,
+): Generator<TensorSpec> {
   const prefix = `${block.kind === "mtp" ? "mtp" : "layers"}.${block.index}.`;
   const ggufPrefix = `blk.${block.kind === "mtp" ? config.layerCount + block.index : block.index}.`;
   for (const r of LAYER) {
@@ -227,7 +360,14 @@ function* blockTensors(config: ModelConfig, block: BlockRef & { readonly index: 
   }
 }
 
-function specOf(r: Row, config: ModelConfig, block: BlockRef, ratio: number, name: string, gguf: string | undefined): TensorSpec {
+function specOf(
+  r: Row,
+  config: ModelConfig,
+  block: BlockRef,
+  ratio: number,
+  name: string,
+  gguf: string | undefined,
+): TensorSpec {
   return {
     name,
     role: r.role,

@@ -15,13 +15,24 @@ export interface ScaleGeometry {
  * Reads the block geometry of an FP8 matrix `[out, in]` from the shapes of weight and scale. `stated` is the block
  * of config.json; it decides where the shapes alone are ambiguous, and must agree with them.
  */
-export function fp8Geometry(weight: StoredTensor, scale: StoredTensor, stated: readonly [number, number] | undefined): ScaleGeometry {
+export function fp8Geometry(
+  weight: StoredTensor,
+  scale: StoredTensor,
+  stated: readonly [number, number] | undefined,
+): ScaleGeometry {
   const [out, in_] = weight.shape;
   const blockRows = stated?.[0] ?? out / (scale.shape[0] ?? 0);
   const blockCols = stated?.[1] ?? in_ / (scale.shape[1] ?? 0);
   const expected = [Math.ceil(out / blockRows), Math.ceil(in_ / blockCols)];
-  if (!Number.isInteger(blockRows) || !Number.isInteger(blockCols) || formatShape(expected) !== formatShape(scale.shape))
-    throw wrongShape(scale, stated ? formatShape(expected) : `one scale per block of ${formatShape(weight.shape)}`);
+  if (
+    !Number.isInteger(blockRows) ||
+    !Number.isInteger(blockCols) ||
+    formatShape(expected) !== formatShape(scale.shape)
+  )
+    throw wrongShape(
+      scale,
+      stated ? formatShape(expected) : `one scale per block of ${formatShape(weight.shape)}`,
+    );
   return { tensor: scale, kind: scaleKind(scale), blockRows, blockCols };
 }
 
@@ -33,7 +44,13 @@ export function fp4Geometry(logicalShape: readonly number[], scale: StoredTensor
     throw wrongShape(scale, `${formatShape([out, in_ / 32])} for groups of 32`);
   const kind = scaleKind(scale);
   if (kind === "f32")
-    throw dataError({ what: "FP4 weights need E8M0 scales", file: scale.file, tensor: scale.name, expected: "F8_E8M0", found: "F32" });
+    throw dataError({
+      what: "FP4 weights need E8M0 scales",
+      file: scale.file,
+      tensor: scale.name,
+      expected: "F8_E8M0",
+      found: "F32",
+    });
   return { tensor: scale, kind, blockRows: 1, blockCols: group };
 }
 
@@ -47,10 +64,22 @@ function scaleKind(scale: StoredTensor): "e8m0" | "f32" {
     case "f32":
       return "f32";
     default:
-      throw dataError({ what: "unsupported scale dtype", file: scale.file, tensor: scale.name, expected: "F8_E8M0 or F32", found: scale.dtype });
+      throw dataError({
+        what: "unsupported scale dtype",
+        file: scale.file,
+        tensor: scale.name,
+        expected: "F8_E8M0 or F32",
+        found: scale.dtype,
+      });
   }
 }
 
 function wrongShape(scale: StoredTensor, expected: string): Error {
-  return dataError({ what: "the scale has the wrong shape", file: scale.file, tensor: scale.name, expected, found: formatShape(scale.shape) });
+  return dataError({
+    what: "the scale has the wrong shape",
+    file: scale.file,
+    tensor: scale.name,
+    expected,
+    found: formatShape(scale.shape),
+  });
 }

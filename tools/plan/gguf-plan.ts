@@ -44,7 +44,9 @@ export function planGguf(census: Census, recipe: Recipe, mtp: MtpChoice): GgufPl
     refuseUnwritableDrafter(census);
     if (drafter.length > 0) {
       // A sidecar is loaded beside the model but owns its embedding, norm and head; the root mHC names hold its own.
-      const shared = trunk.filter(({ spec }) => ["embed.weight", "norm.weight", "head.weight"].includes(spec.name));
+      const shared = trunk.filter(({ spec }) =>
+        ["embed.weight", "norm.weight", "head.weight"].includes(spec.name),
+      );
       files.push({ kind: "mtp", tensors: planTensors([...shared, ...drafter], recipe) });
     }
     return { recipe, files, dropped: [] };

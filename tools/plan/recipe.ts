@@ -24,7 +24,11 @@ interface RecipeRule {
   readonly format: Dtype | { readonly fp4: Dtype; readonly other: Dtype };
 }
 
-const FormatName = v.pipe(v.string(), v.check(isDtype, "Expected a format name"), v.transform((name) => name as Dtype));
+const FormatName = v.pipe(
+  v.string(),
+  v.check(isDtype, "Expected a format name"),
+  v.transform((name) => name as Dtype),
+);
 const RecipeYaml = v.strictObject({
   name: v.string(),
   version: v.pipe(v.number(), v.safeInteger()),
@@ -61,15 +65,27 @@ export function shippedRecipes(): readonly Recipe[] {
 }
 
 /** The default recipe of a `--bits` value, or undefined. */
-export const recipeForBits = (bits: number): Recipe | undefined => shippedRecipes().find((recipe) => recipe.bits === bits);
+export const recipeForBits = (bits: number): Recipe | undefined =>
+  shippedRecipes().find((recipe) => recipe.bits === bits);
 
 /** The format a recipe gives a tensor. A tensor without a rule, or a pinned one with a quantizing rule, is refused. */
 export function formatFor(recipe: Recipe, entry: CensusEntry): Dtype {
   const { role, part, name } = entry.spec;
-  const rule = recipe.rules.find((candidate) => candidate.roles.includes(role) && (candidate.parts?.includes(part) ?? true));
+  const rule = recipe.rules.find(
+    (candidate) => candidate.roles.includes(role) && (candidate.parts?.includes(part) ?? true),
+  );
   if (!rule)
-    throw dataError({ what: `recipe ${recipe.name} has no rule for role ${role}, part ${part}`, tensor: name, next: "a recipe covers every tensor" });
-  const format = typeof rule.format === "string" ? rule.format : entry.format === "fp4" ? rule.format.fp4 : rule.format.other;
+    throw dataError({
+      what: `recipe ${recipe.name} has no rule for role ${role}, part ${part}`,
+      tensor: name,
+      next: "a recipe covers every tensor",
+    });
+  const format =
+    typeof rule.format === "string"
+      ? rule.format
+      : entry.format === "fp4"
+        ? rule.format.fp4
+        : rule.format.other;
   checkPinned(recipe, role, format, name);
   return format;
 }

@@ -1,6 +1,6 @@
+import type { Dtype } from "../formats/dtypes.ts";
 import type { CensusEntry } from "../model/census.ts";
 import { type GgufPlan, type PlannedFile, sourceNames } from "../plan/gguf-plan.ts";
-import type { Dtype } from "../formats/dtypes.ts";
 
 /**
  * What became of a source tensor. `preserved`: every value is kept exactly. `quantized`: re-encoded with loss.
@@ -16,7 +16,7 @@ export interface AccountedTensor {
 }
 
 /** Whether a conversion keeps every value by its nature; BF16 and F16 outputs are counted value by value as they are made. */
-export function isExact(entry: CensusEntry, dtype: Dtype, inexact: number): boolean {
+function isExact(entry: CensusEntry, dtype: Dtype, inexact: number): boolean {
   const { format } = entry;
   if (format === dtype) return inexact === 0;
   if (format === "fp4" && dtype === "mxfp4") return true;
@@ -32,7 +32,8 @@ export function accountFor(plan: GgufPlan, inexact: ReadonlyMap<string, number>)
       for (const { entry } of tensor.parts) {
         const disposition = dispositionOf(entry, tensor.dtype, file, inexact.get(entry.weight.name) ?? 0);
         for (const name of sourceNames(entry))
-          if (!accounts.has(name)) accounts.set(name, { name, disposition, output: tensor.name, format: tensor.dtype });
+          if (!accounts.has(name))
+            accounts.set(name, { name, disposition, output: tensor.name, format: tensor.dtype });
       }
   }
   for (const name of plan.dropped) accounts.set(name, { name, disposition: "dropped" });

@@ -73,14 +73,23 @@ export function convertRows(kernels: Kernels, slab: Uint8Array, task: RowsTask):
   return { inexact: inexact + countInexact(kernels, task, values, out) };
 }
 
-function decodeInput(kernels: Kernels, slab: Uint8Array, task: RowsTask, input: RowsInput, values: Float32Array) {
+function decodeInput(
+  kernels: Kernels,
+  slab: Uint8Array,
+  task: RowsTask,
+  input: RowsInput,
+  values: Float32Array,
+) {
   const stored = storedRows(slab, input);
   if (input.cols === task.rowLength) return decodeRows(kernels, stored, values);
   const count = task.rows * input.cols;
   narrow = grow(narrow, count);
   const result = decodeRows(kernels, stored, narrow.subarray(0, count));
   for (let row = 0; row < task.rows; row++)
-    values.set(narrow.subarray(row * input.cols, (row + 1) * input.cols), row * task.rowLength + input.columnStart);
+    values.set(
+      narrow.subarray(row * input.cols, (row + 1) * input.cols),
+      row * task.rowLength + input.columnStart,
+    );
   return result;
 }
 
@@ -104,7 +113,8 @@ function convertTable(slab: Uint8Array, input: RowsInput, out: Uint8Array, exper
   for (let i = 0; i < target.length; i++) {
     const id = source[wide ? 2 * i : i];
     const high = wide ? source[2 * i + 1] : 0;
-    if (high !== 0 || id < 0 || id >= expertCount) return { fault: { input: 0, kind: "expert-id", index: i }, inexact: 0 };
+    if (high !== 0 || id < 0 || id >= expertCount)
+      return { fault: { input: 0, kind: "expert-id", index: i }, inexact: 0 };
     target[i] = id;
   }
   return { inexact: 0 };
@@ -113,12 +123,19 @@ function convertTable(slab: Uint8Array, input: RowsInput, out: Uint8Array, exper
 function locate(task: RowsTask, index: number): NonNullable<RowsResult["fault"]> {
   const row = Math.floor(index / task.rowLength);
   const column = index % task.rowLength;
-  const input = task.inputs.findIndex(({ columnStart, cols }) => column >= columnStart && column < columnStart + cols);
+  const input = task.inputs.findIndex(
+    ({ columnStart, cols }) => column >= columnStart && column < columnStart + cols,
+  );
   const { cols, columnStart } = task.inputs[input];
   return { input, kind: "non-finite", index: row * cols + column - columnStart };
 }
 
 function storedRows(slab: Uint8Array, { format, cols, weightAt, weightBytes, scale }: RowsInput): StoredRows {
   const weight = slab.subarray(weightAt, weightAt + weightBytes);
-  return { format, cols, weight, ...(scale && { scale: { ...scale, bytes: slab.subarray(scale.at, scale.at + scale.bytes) } }) };
+  return {
+    format,
+    cols,
+    weight,
+    ...(scale && { scale: { ...scale, bytes: slab.subarray(scale.at, scale.at + scale.bytes) } }),
+  };
 }

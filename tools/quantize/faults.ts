@@ -3,7 +3,10 @@ import type { RowsResult } from "./convert-rows.ts";
 import type { PlannedTask } from "./split-tasks.ts";
 
 /** The one-line error for a value that a worker found: which tensor, which element, what it should have been. */
-export function faultError({ parts, sourceRow, task }: PlannedTask, fault: NonNullable<RowsResult["fault"]>): V4Error {
+export function faultError(
+  { parts, sourceRow, task }: PlannedTask,
+  fault: NonNullable<RowsResult["fault"]>,
+): V4Error {
   const { entry } = parts[fault.input];
   const { weight, scale } = entry;
   const cols = task.inputs[fault.input].cols;
@@ -11,11 +14,24 @@ export function faultError({ parts, sourceRow, task }: PlannedTask, fault: NonNu
   const at = { file: weight.file, tensor: weight.name };
   switch (fault.kind) {
     case "nan-code":
-      return dataError({ what: `an FP8 code is NaN (7F or FF) at ${element}`, ...at, next: "the shard is damaged: fetch it again" });
+      return dataError({
+        what: `an FP8 code is NaN (7F or FF) at ${element}`,
+        ...at,
+        next: "the shard is damaged: fetch it again",
+      });
     case "reserved-scale":
       return scale
-        ? dataError({ what: `an E8M0 scale is 255 (NaN) ${scalePlace(fault.index)}`, file: scale.tensor.file, tensor: scale.tensor.name, expected: "0 to 254", next: "the shard is damaged: fetch it again" })
-        : dataError({ what: `a block scale is reserved (NaN), block ${fault.index} of rows ${sourceRow} on`, ...at });
+        ? dataError({
+            what: `an E8M0 scale is 255 (NaN) ${scalePlace(fault.index)}`,
+            file: scale.tensor.file,
+            tensor: scale.tensor.name,
+            expected: "0 to 254",
+            next: "the shard is damaged: fetch it again",
+          })
+        : dataError({
+            what: `a block scale is reserved (NaN), block ${fault.index} of rows ${sourceRow} on`,
+            ...at,
+          });
     case "bad-scale":
       return dataError({
         what: `an F32 block scale is zero, negative or not finite ${scalePlace(fault.index)}`,
@@ -24,9 +40,17 @@ export function faultError({ parts, sourceRow, task }: PlannedTask, fault: NonNu
         expected: "a positive finite number",
       });
     case "non-finite":
-      return dataError({ what: `a value is not finite (NaN or infinity) at ${element}`, ...at, next: "the shard is damaged: fetch it again" });
+      return dataError({
+        what: `a value is not finite (NaN or infinity) at ${element}`,
+        ...at,
+        next: "the shard is damaged: fetch it again",
+      });
     case "expert-id":
-      return dataError({ what: `a routing table names an expert that does not exist at ${element}`, ...at, expected: `0 to ${task.expertCount - 1}` });
+      return dataError({
+        what: `a routing table names an expert that does not exist at ${element}`,
+        ...at,
+        expected: `0 to ${task.expertCount - 1}`,
+      });
   }
 
   function scalePlace(index: number): string {

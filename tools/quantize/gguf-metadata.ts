@@ -13,7 +13,12 @@ import type { GgufPlan, PlannedFile } from "../plan/gguf-plan.ts";
 import { tokenizerMetadata } from "../tokenizer/gguf-tokenizer.ts";
 
 /** All metadata of one output file. Nothing here depends on the machine, the clock or where the source lies. */
-export async function ggufMetadata(source: TensorSource, census: Census, plan: GgufPlan, file: PlannedFile): Promise<GgufMetadata> {
+export async function ggufMetadata(
+  source: TensorSource,
+  census: Census,
+  plan: GgufPlan,
+  file: PlannedFile,
+): Promise<GgufMetadata> {
   const name = releaseName(census);
   const { recipe } = plan;
   const sidecar = file.kind === "mtp";
@@ -40,9 +45,15 @@ function mainFormat(file: PlannedFile): Dtype {
 async function tokenizerKeys(source: TensorSource): Promise<ReturnType<typeof tokenizerMetadata>> {
   const json = await source.readSidecar("tokenizer.json", MAX_TOKENIZER_BYTES);
   const file = join(source.location, "tokenizer.json");
-  if (!json) throw inputError({ what: "the checkpoint has no tokenizer.json, without which no engine can use a GGUF", file });
+  if (!json)
+    throw inputError({
+      what: "the checkpoint has no tokenizer.json, without which no engine can use a GGUF",
+      file,
+    });
   const own = await source.readSidecar("chat_template.jinja", MAX_CONFIG_BYTES);
-  const chatTemplate = own ? new TextDecoder().decode(own) : readFileSync(join(PACKAGE_ROOT, "configs/chat/v4-preview.jinja"), "utf8");
+  const chatTemplate = own
+    ? new TextDecoder().decode(own)
+    : readFileSync(join(PACKAGE_ROOT, "configs/chat/v4-preview.jinja"), "utf8");
   const { vocabSize, bosId, eosId } = source.config;
   return tokenizerMetadata(json, file, { vocabSize, bosId, eosId, chatTemplate });
 }

@@ -49,12 +49,16 @@ export interface QuantizeResult {
 }
 
 /** Name of the sidecar that holds the MTP block: `mtp-NAME.gguf` beside `NAME.gguf`. */
-export const sidecarPath = (out: string): string => join(dirname(out), `mtp-${basename(out)}`);
+const sidecarPath = (out: string): string => join(dirname(out), `mtp-${basename(out)}`);
 
 /** The whole stage: census, plan, conversion, account. A dry run stops before anything is written. */
 export async function quantize(options: QuantizeOptions): Promise<QuantizeResult> {
   if (!options.out.endsWith(".gguf"))
-    throw usageError({ what: "the output must be a .gguf file", found: options.out, next: "give --out NAME.gguf" });
+    throw usageError({
+      what: "the output must be a .gguf file",
+      found: options.out,
+      next: "give --out NAME.gguf",
+    });
   const startedMs = Date.now();
   const source = await openCheckpoint(options.path);
   try {
@@ -62,13 +66,25 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const plan = planGguf(census, options.recipe, options.mtp);
     const files = await layoutFiles(source, census, plan, [options.out, sidecarPath(options.out)]);
     const inexact = options.dryRun ? new Map<string, number>() : await convert(source, files, options);
-    return describeResult({ source, census, plan, files, inexact, elapsedMs: Date.now() - startedMs, options });
+    return describeResult({
+      source,
+      census,
+      plan,
+      files,
+      inexact,
+      elapsedMs: Date.now() - startedMs,
+      options,
+    });
   } finally {
     await source.close();
   }
 }
 
-async function convert(source: TensorSource, files: readonly OutputFile[], options: QuantizeOptions): Promise<ReadonlyMap<string, number>> {
+async function convert(
+  source: TensorSource,
+  files: readonly OutputFile[],
+  options: QuantizeOptions,
+): Promise<ReadonlyMap<string, number>> {
   const total = files.reduce((sum, { layout }) => sum + layout.byteLength, 0);
   const progress = options.quiet ? silentProgress : createProgress("quantize", total);
   try {
@@ -88,9 +104,22 @@ interface Finished {
   readonly options: QuantizeOptions;
 }
 
-function describeResult({ source, census, plan, files, inexact, elapsedMs, options }: Finished): QuantizeResult {
+function describeResult({
+  source,
+  census,
+  plan,
+  files,
+  inexact,
+  elapsedMs,
+  options,
+}: Finished): QuantizeResult {
   const tensors = accountFor(plan, inexact);
-  const dispositions: Record<Disposition, number> = { quantized: 0, preserved: 0, externalised: 0, dropped: 0 };
+  const dispositions: Record<Disposition, number> = {
+    quantized: 0,
+    preserved: 0,
+    externalised: 0,
+    dropped: 0,
+  };
   for (const { disposition } of tensors) dispositions[disposition]++;
   const [model] = files;
   const weights = census.entries
@@ -118,7 +147,14 @@ function classesOf({ file }: OutputFile): OutputClass[] {
   for (const tensor of file.tensors) {
     const { spec, format: from } = tensor.parts[0].entry;
     const key = `${spec.role}/${from}/${tensor.dtype}`;
-    const sum = classes.get(key) ?? { role: spec.role, file: file.kind, from, to: tensor.dtype, tensors: 0, byteLength: 0 };
+    const sum = classes.get(key) ?? {
+      role: spec.role,
+      file: file.kind,
+      from,
+      to: tensor.dtype,
+      tensors: 0,
+      byteLength: 0,
+    };
     sum.tensors++;
     sum.byteLength += ggufTensorBytes(tensor);
     classes.set(key, sum);

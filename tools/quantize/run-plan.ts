@@ -29,7 +29,12 @@ export interface OutputFile {
 }
 
 /** Lays out every file of a plan. `paths` are in the order of `plan.files`. */
-export async function layoutFiles(source: TensorSource, census: Census, plan: GgufPlan, paths: readonly string[]): Promise<OutputFile[]> {
+export async function layoutFiles(
+  source: TensorSource,
+  census: Census,
+  plan: GgufPlan,
+  paths: readonly string[],
+): Promise<OutputFile[]> {
   return Promise.all(
     plan.files.map(async (file, i) => ({
       file,
@@ -43,7 +48,11 @@ export async function layoutFiles(source: TensorSource, census: Census, plan: Gg
  * Converts a checkpoint: tensors go disk → slab → worker → slab → disk, in bounded memory, to files that appear under
  * their names only when all are complete. Returns, by source tensor, how many values its output could not hold exactly.
  */
-export async function runPlan(source: TensorSource, files: readonly OutputFile[], options: RunOptions): Promise<ReadonlyMap<string, number>> {
+export async function runPlan(
+  source: TensorSource,
+  files: readonly OutputFile[],
+  options: RunOptions,
+): Promise<ReadonlyMap<string, number>> {
   const outputs: RangedOutput[] = [];
   const pool = new Piscina({
     filename: distModule("tools/quantize/worker"),
@@ -53,8 +62,12 @@ export async function runPlan(source: TensorSource, files: readonly OutputFile[]
   });
   try {
     for (const { path } of files) await checkOutputPath(path, options.force);
-    await checkFreeSpace(files[0].path, files.reduce((sum, { layout }) => sum + layout.byteLength, 0));
-    for (const { path, layout } of files) outputs.push(await createRangedOutput(path, { byteLength: layout.byteLength, force: options.force }));
+    await checkFreeSpace(
+      files[0].path,
+      files.reduce((sum, { layout }) => sum + layout.byteLength, 0),
+    );
+    for (const { path, layout } of files)
+      outputs.push(await createRangedOutput(path, { byteLength: layout.byteLength, force: options.force }));
     const inexact = await convertAll(source, files, outputs, pool, options);
     // The model is named last: where it exists, its sidecar does too.
     for (const output of [...outputs].reverse()) await output.commit();
@@ -112,7 +125,8 @@ interface FileTask {
 function* allTasks(source: TensorSource, files: readonly OutputFile[]): Generator<FileTask> {
   for (const [fileIndex, { file }] of files.entries())
     for (const [tensorIndex, tensor] of file.tensors.entries())
-      for (const planned of splitTasks(tensor, source.config.expertCount)) yield { fileIndex, tensorIndex, planned };
+      for (const planned of splitTasks(tensor, source.config.expertCount))
+        yield { fileIndex, tensorIndex, planned };
 }
 
 /** One slab per worker in work, one each being read, and one being written. */
@@ -132,7 +146,9 @@ async function convertOne(
 ): Promise<RowsResult> {
   const bytes = new Uint8Array(slab);
   await Promise.all(
-    planned.reads.map(({ tensor, byteOffset, byteLength, at }) => source.read(tensor, byteOffset, bytes.subarray(at, at + byteLength))),
+    planned.reads.map(({ tensor, byteOffset, byteLength, at }) =>
+      source.read(tensor, byteOffset, bytes.subarray(at, at + byteLength)),
+    ),
   );
   const result = (await pool.run({ slab, task: planned.task } satisfies WorkerJob)) as RowsResult;
   if (result.fault) throw faultError(planned, result.fault);

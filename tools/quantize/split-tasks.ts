@@ -35,7 +35,8 @@ export function* splitTasks(tensor: PlannedTensor, expertCount: number): Generat
     const { rowStart, entry } = parts[0];
     const rows = rowCount(entry);
     const step = rowsPerTask(tensor, parts);
-    for (let row = 0; row < rows; row += step) yield planTask(tensor, parts, rowStart, row, Math.min(step, rows - row), expertCount);
+    for (let row = 0; row < rows; row += step)
+      yield planTask(tensor, parts, rowStart, row, Math.min(step, rows - row), expertCount);
   }
 }
 
@@ -90,7 +91,15 @@ function planTask(
   const outBytes = byteLengthOf(tensor.dtype, rows * tensor.rowLength);
   const outAt = end;
   return {
-    task: { rows, rowLength: tensor.rowLength, format: tensor.dtype as EncodableFormat | "i32", inputs, outAt, outBytes, expertCount },
+    task: {
+      rows,
+      rowLength: tensor.rowLength,
+      format: tensor.dtype as EncodableFormat | "i32",
+      inputs,
+      outAt,
+      outBytes,
+      expertCount,
+    },
     parts,
     sourceRow: row,
     reads,
@@ -107,5 +116,12 @@ function planScale(
 ): NonNullable<RowsInput["scale"]> {
   const { kind, blockRows, blockCols } = scale;
   const { first, byteOffset, byteLength } = scaleRange(scale, row, rows);
-  return { kind, at: reserve(scale.tensor, byteOffset, byteLength), bytes: byteLength, blockRows, blockCols, firstRow: row - first * blockRows };
+  return {
+    kind,
+    at: reserve(scale.tensor, byteOffset, byteLength),
+    bytes: byteLength,
+    blockRows,
+    blockCols,
+    firstRow: row - first * blockRows,
+  };
 }

@@ -10,4 +10,5 @@ export interface WorkerJob {
 const kernels = loadKernels();
 
 /** The entry of every worker thread. */
-export const run = ({ slab, task }: WorkerJob): RowsResult => convertRows(kernels, new Uint8Array(slab), task);
+export const run = ({ slab, task }: WorkerJob): RowsResult =>
+  convertRows(kernels, new Uint8Array(slab), task);

@@ -8,7 +8,10 @@ const TokenizerJson = v.object({
   model: v.object({
     type: v.optional(v.literal("BPE")),
     // Not v.record: it drops keys such as "constructor", which are tokens.
-    vocab: v.custom<Readonly<Record<string, number>>>((value) => typeof value === "object" && value !== null, "Expected a map"),
+    vocab: v.custom<Readonly<Record<string, number>>>(
+      (value) => typeof value === "object" && value !== null,
+      "Expected a map",
+    ),
     // Either "left right" or [left, right]; newer releases of the tokenizers library write pairs.
     merges: v.array(v.union([v.string(), v.tuple([v.string(), v.string()])])),
   }),
@@ -29,11 +32,20 @@ export interface TokenizerFacts {
  * The `tokenizer.*` keys of a GGUF from tokenizer.json: byte-level BPE under the pre-tokenizer name that engines
  * know V4's splits by. `add_bos_token` is false because the chat template writes BOS itself.
  */
-export function tokenizerMetadata(json: Uint8Array, file: string, facts: TokenizerFacts): [string, GgufValue][] {
+export function tokenizerMetadata(
+  json: Uint8Array,
+  file: string,
+  facts: TokenizerFacts,
+): [string, GgufValue][] {
   const parsed = v.safeParse(TokenizerJson, parseStrictJson(json, file));
   if (!parsed.success) {
     const issue = parsed.issues[0];
-    throw dataError({ what: `not a byte-level BPE tokenizer: ${v.getDotPath(issue) ?? "(root)"}`, file, expected: issue.expected ?? "", found: issue.received });
+    throw dataError({
+      what: `not a byte-level BPE tokenizer: ${v.getDotPath(issue) ?? "(root)"}`,
+      file,
+      expected: issue.expected ?? "",
+      found: issue.received,
+    });
   }
   const { added_tokens: added, model } = parsed.output;
   const { vocabSize } = facts;
@@ -41,7 +53,12 @@ export function tokenizerMetadata(json: Uint8Array, file: string, facts: Tokeniz
   const types: number[] = new Array(vocabSize).fill(TYPE.unused);
   const place = (id: number, text: string, type: number): void => {
     if (!Number.isInteger(id) || id < 0 || id >= vocabSize)
-      throw dataError({ what: `the token "${text}" has an id outside the vocabulary`, file, expected: `0 to ${vocabSize - 1}`, found: String(id) });
+      throw dataError({
+        what: `the token "${text}" has an id outside the vocabulary`,
+        file,
+        expected: `0 to ${vocabSize - 1}`,
+        found: String(id),
+      });
     if (tokens[id] !== undefined && tokens[id] !== text)
       throw dataError({ what: `two tokens have the id ${id}: "${tokens[id]}" and "${text}"`, file });
     tokens[id] = text;
@@ -54,7 +71,9 @@ export function tokenizerMetadata(json: Uint8Array, file: string, facts: Tokeniz
     "tokenizer.ggml.pre": str("joyai-llm"),
     "tokenizer.ggml.tokens": strs(tokens.map((text, id) => text ?? `[PAD${id}]`)),
     "tokenizer.ggml.token_type": i32s(types),
-    "tokenizer.ggml.merges": strs(model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" ")))),
+    "tokenizer.ggml.merges": strs(
+      model.merges.map((merge) => (typeof merge === "string" ? merge : merge.join(" "))),
+    ),
     "tokenizer.ggml.bos_token_id": u32(facts.bosId),
     "tokenizer.ggml.eos_token_id": u32(facts.eosId),
     "tokenizer.ggml.padding_token_id": u32(facts.eosId),

@@ -26,7 +26,11 @@ export const relativeRmse = ({ squaredError, squaredReference }: TensorError): n
   squaredError === 0 ? 0 : Math.sqrt(squaredError / squaredReference);
 
 /** Compares one tensor of two checkpoints value by value, a window of rows at a time. */
-export async function tensorError(kernels: Kernels, reference: TensorPlace, candidate: TensorPlace): Promise<TensorError> {
+export async function tensorError(
+  kernels: Kernels,
+  reference: TensorPlace,
+  candidate: TensorPlace,
+): Promise<TensorError> {
   const rows = rowCount(reference.entry);
   const cols = rowLength(reference.entry);
   const step = Math.max(1, Math.min(rows, Math.floor(TASK_VALUES / cols)));

@@ -1,5 +1,12 @@
 import { byteLengthOf, type Dtype, traitsOf } from "../dtypes.ts";
-import { GGUF_ARRAY_ID, GGUF_SCALARS, type GgufMetadata, type GgufScalarName, type GgufValue } from "./values.ts";
+import {
+  GGUF_ARRAY_ID,
+  type GgufMetadata,
+  type GgufScalarName,
+  type GgufValue,
+  ggufScalar,
+  ggufScalarId,
+} from "./values.ts";
 
 /** A tensor to be written. `ne` is innermost first: a `[out, in]` matrix has `ne = [in, out]`. */
 export interface GgufTensor {
@@ -17,7 +24,7 @@ export interface GgufLayout {
   readonly byteLength: number;
 }
 
-export const GGUF_ALIGNMENT = 32;
+const GGUF_ALIGNMENT = 32;
 
 /** Bytes of a tensor's data. */
 export function ggufTensorBytes({ dtype, ne }: GgufTensor): number {
@@ -52,21 +59,23 @@ export function layoutGguf(metadata: GgufMetadata, tensors: readonly GgufTensor[
   const written = out.finish();
   const prefix = new Uint8Array(alignUp(written.length));
   prefix.set(written);
-  return { prefix, offsets: relative.map((offset) => prefix.length + offset), byteLength: prefix.length + end };
+  return {
+    prefix,
+    offsets: relative.map((offset) => prefix.length + offset),
+    byteLength: prefix.length + end,
+  };
 }
 
 const alignUp = (position: number): number => Math.ceil(position / GGUF_ALIGNMENT) * GGUF_ALIGNMENT;
 
-const idOf = (name: GgufScalarName): number => GGUF_SCALARS.find((scalar) => scalar.name === name)?.id as number;
-
 function writeValue(out: ByteWriter, value: GgufValue): void {
   if (value.type !== "array") {
-    out.u32(idOf(value.type));
+    out.u32(ggufScalarId(value.type));
     out.scalar(value.type, value.value);
     return;
   }
   out.u32(GGUF_ARRAY_ID);
-  out.u32(idOf(value.of));
+  out.u32(ggufScalarId(value.of));
   out.u64(value.value.length);
   for (const item of value.value) out.scalar(value.of, item);
 }
@@ -100,32 +109,14 @@ class ByteWriter {
   }
 
   scalar(type: GgufScalarName, value: string | number | bigint | boolean): void {
-    if (type === "string") return this.string(value as string);
-    const at = this.#reserve(GGUF_SCALARS.find((scalar) => scalar.name === type)?.bytes as number);
-    const view = this.#view;
-    switch (type) {
-      case "u8":
-      case "bool":
-        return view.setUint8(at, Number(value));
-      case "i8":
-        return view.setInt8(at, value as number);
-      case "u16":
-        return view.setUint16(at, value as number, true);
-      case "i16":
-        return view.setInt16(at, value as number, true);
-      case "u32":
-        return view.setUint32(at, value as number, true);
-      case "i32":
-        return view.setInt32(at, value as number, true);
-      case "f32":
-        return view.setFloat32(at, value as number, true);
-      case "f64":
-        return view.setFloat64(at, value as number, true);
-      case "u64":
-        return view.setBigUint64(at, value as bigint, true);
-      case "i64":
-        return view.setBigInt64(at, value as bigint, true);
+    if (type === "string") {
+      this.string(value as string);
+      return;
     }
+    const { bytes, set } = ggufScalar(type);
+    // Reserving may move the buffer, so the view is taken after it.
+    const at = this.#reserve(bytes);
+    set(this.#view, at, value as number | bigint | boolean);
   }
 
   finish(): Uint8Array {

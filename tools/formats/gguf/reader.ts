@@ -3,7 +3,14 @@ import type { ReadableFile } from "../../lib/files.ts";
 import { MAX_GGUF_DIMS, MAX_GGUF_HEADER_BYTES, MAX_GGUF_NAME_BYTES } from "../../lib/limits.ts";
 import { elementCount, formatShape } from "../../lib/shape.ts";
 import { byteLengthOf, type Dtype, dtypeOfGgmlType } from "../dtypes.ts";
-import { GGUF_ARRAY_ID, GGUF_SCALARS, type GgufMetadata, type GgufScalarName, type GgufValue } from "./values.ts";
+import {
+  GGUF_ARRAY_ID,
+  type GgufMetadata,
+  type GgufScalarName,
+  type GgufValue,
+  ggufScalar,
+  ggufScalarName,
+} from "./values.ts";
 
 /** A tensor as a GGUF states it; `ne` is innermost first. */
 export interface GgufEntry {
@@ -31,9 +38,18 @@ export async function readGgufHeader(file: ReadableFile): Promise<GgufHeader> {
     } catch (error) {
       if (!(error instanceof NeedsMore)) throw error;
       if (bytes.length === file.byteLength)
-        throw dataError({ what: "the file ends inside the GGUF header", file: file.path, offset: bytes.length, next: "fetch it again" });
+        throw dataError({
+          what: "the file ends inside the GGUF header",
+          file: file.path,
+          offset: bytes.length,
+          next: "fetch it again",
+        });
       if (window >= MAX_GGUF_HEADER_BYTES)
-        throw dataError({ what: "the GGUF header is unreasonably long", file: file.path, expected: `at most ${MAX_GGUF_HEADER_BYTES} bytes` });
+        throw dataError({
+          what: "the GGUF header is unreasonably long",
+          file: file.path,
+          expected: `at most ${MAX_GGUF_HEADER_BYTES} bytes`,
+        });
     }
   }
 }
@@ -46,17 +62,28 @@ function parseGgufHeader(cursor: Cursor, fileBytes: number): GgufHeader {
   const magic = cursor.u32();
   if (magic !== 0x46554747) throw dataError({ what: "not a GGUF file (wrong magic)", file, offset: 0 });
   const version = cursor.u32();
-  if (version !== 3) throw dataError({ what: "unsupported GGUF version", file, offset: 4, expected: "3", found: String(version) });
+  if (version !== 3)
+    throw dataError({
+      what: "unsupported GGUF version",
+      file,
+      offset: 4,
+      expected: "3",
+      found: String(version),
+    });
   const tensorCount = cursor.count("tensor count");
   const keyCount = cursor.count("key count");
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string();
-    if (key === "" || metadata.has(key)) throw dataError({ what: `the metadata key "${key}" is empty or appears twice`, file });
+    if (key === "" || metadata.has(key))
+      throw dataError({ what: `the metadata key "${key}" is empty or appears twice`, file });
     metadata.set(key, readValue(cursor, key));
   }
   const infos = Array.from({ length: tensorCount }, () => readInfo(cursor));
-  return { metadata, entries: placeTensors(infos, alignmentOf(metadata, file), cursor.position, fileBytes, file) };
+  return {
+    metadata,
+    entries: placeTensors(infos, alignmentOf(metadata, file), cursor.position, fileBytes, file),
+  };
 }
 
 function readValue(cursor: Cursor, key: string): GgufValue {
@@ -71,9 +98,10 @@ function readValue(cursor: Cursor, key: string): GgufValue {
 }
 
 function scalarName(id: number, key: string, file: string): GgufScalarName {
-  const scalar = GGUF_SCALARS.find((candidate) => candidate.id === id);
-  if (!scalar) throw dataError({ what: `the metadata key "${key}" has an unknown value type`, file, found: String(id) });
-  return scalar.name;
+  const name = ggufScalarName(id);
+  if (!name)
+    throw dataError({ what: `the metadata key "${key}" has an unknown value type`, file, found: String(id) });
+  return name;
 }
 
 interface Info {
@@ -88,19 +116,42 @@ function readInfo(cursor: Cursor): Info {
   const { file } = cursor;
   const name = cursor.string();
   if (Buffer.byteLength(name) > MAX_GGUF_NAME_BYTES)
-    throw dataError({ what: "the tensor name is too long", file, tensor: name, expected: `at most ${MAX_GGUF_NAME_BYTES} bytes` });
+    throw dataError({
+      what: "the tensor name is too long",
+      file,
+      tensor: name,
+      expected: `at most ${MAX_GGUF_NAME_BYTES} bytes`,
+    });
   const dims = cursor.u32();
   if (dims < 1 || dims > MAX_GGUF_DIMS)
-    throw dataError({ what: "wrong number of dimensions", file, tensor: name, expected: `1 to ${MAX_GGUF_DIMS}`, found: String(dims) });
+    throw dataError({
+      what: "wrong number of dimensions",
+      file,
+      tensor: name,
+      expected: `1 to ${MAX_GGUF_DIMS}`,
+      found: String(dims),
+    });
   const ne = Array.from({ length: dims }, () => cursor.size(`dimension of ${name}`));
   const type = cursor.u32();
   const traits = dtypeOfGgmlType(type);
   if (!traits) throw dataError({ what: "unknown ggml type", file, tensor: name, found: String(type) });
   const count = elementCount(ne);
-  if (count === undefined) throw dataError({ what: "the shape's product exceeds 2^53", file, tensor: name, found: formatShape(ne) });
+  if (count === undefined)
+    throw dataError({ what: "the shape's product exceeds 2^53", file, tensor: name, found: formatShape(ne) });
   if (ne[0] % traits.blockLength !== 0)
-    throw dataError({ what: `the row length is no multiple of the ${traits.name} block length`, file, tensor: name, found: formatShape(ne) });
-  return { name, dtype: traits.name, ne, offset: cursor.size(`offset of ${name}`), byteLength: byteLengthOf(traits.name, count) };
+    throw dataError({
+      what: `the row length is no multiple of the ${traits.name} block length`,
+      file,
+      tensor: name,
+      found: formatShape(ne),
+    });
+  return {
+    name,
+    dtype: traits.name,
+    ne,
+    offset: cursor.size(`offset of ${name}`),
+    byteLength: byteLengthOf(traits.name, count),
+  };
 }
 
 function alignmentOf(metadata: GgufMetadata, file: string): number {
@@ -113,7 +164,13 @@ function alignmentOf(metadata: GgufMetadata, file: string): number {
 }
 
 /** Tensors lie one after the other in the order of their infos, each padded to the alignment, the last one too. */
-function placeTensors(infos: readonly Info[], alignment: number, headerEnd: number, fileBytes: number, file: string): GgufEntry[] {
+function placeTensors(
+  infos: readonly Info[],
+  alignment: number,
+  headerEnd: number,
+  fileBytes: number,
+  file: string,
+): GgufEntry[] {
   const dataStart = Math.ceil(headerEnd / alignment) * alignment;
   const names = new Set<string>();
   let expected = 0;
@@ -121,10 +178,22 @@ function placeTensors(infos: readonly Info[], alignment: number, headerEnd: numb
     if (names.has(name)) throw dataError({ what: "the tensor name appears twice", file, tensor: name });
     names.add(name);
     if (offset !== expected)
-      throw dataError({ what: "the tensor is not where the one before it ends", file, tensor: name, expected: `offset ${expected}`, found: String(offset) });
+      throw dataError({
+        what: "the tensor is not where the one before it ends",
+        file,
+        tensor: name,
+        expected: `offset ${expected}`,
+        found: String(offset),
+      });
     expected += Math.ceil(byteLength / alignment) * alignment;
     if (dataStart + offset + byteLength > fileBytes)
-      throw dataError({ what: "the tensor lies beyond the end of the file", file, tensor: name, found: `${fileBytes} bytes in the file`, next: "the file is truncated: fetch or build it again" });
+      throw dataError({
+        what: "the tensor lies beyond the end of the file",
+        file,
+        tensor: name,
+        found: `${fileBytes} bytes in the file`,
+        next: "the file is truncated: fetch or build it again",
+      });
     return { name, dtype, ne, byteOffset: dataStart + offset, byteLength };
   });
 }
@@ -151,7 +220,12 @@ class Cursor {
   size(what: string): number {
     const value = this.#view.getBigUint64(this.#take(8), true);
     if (value > BigInt(Number.MAX_SAFE_INTEGER))
-      throw dataError({ what: `unreasonable ${what}`, file: this.file, offset: this.position - 8, found: String(value) });
+      throw dataError({
+        what: `unreasonable ${what}`,
+        file: this.file,
+        offset: this.position - 8,
+        found: String(value),
+      });
     return Number(value);
   }
 
@@ -159,7 +233,12 @@ class Cursor {
   count(what: string): number {
     const value = this.size(what);
     if (value > MAX_GGUF_HEADER_BYTES)
-      throw dataError({ what: `unreasonable ${what}`, file: this.file, offset: this.position - 8, found: String(value) });
+      throw dataError({
+        what: `unreasonable ${what}`,
+        file: this.file,
+        offset: this.position - 8,
+        found: String(value),
+      });
     return value;
   }
 
@@ -175,32 +254,8 @@ class Cursor {
 
   scalar(type: GgufScalarName): string | number | bigint | boolean {
     if (type === "string") return this.string();
-    const at = this.#take(GGUF_SCALARS.find((scalar) => scalar.name === type)?.bytes as number);
-    const view = this.#view;
-    switch (type) {
-      case "u8":
-        return view.getUint8(at);
-      case "bool":
-        return view.getUint8(at) !== 0;
-      case "i8":
-        return view.getInt8(at);
-      case "u16":
-        return view.getUint16(at, true);
-      case "i16":
-        return view.getInt16(at, true);
-      case "u32":
-        return view.getUint32(at, true);
-      case "i32":
-        return view.getInt32(at, true);
-      case "f32":
-        return view.getFloat32(at, true);
-      case "f64":
-        return view.getFloat64(at, true);
-      case "u64":
-        return view.getBigUint64(at, true);
-      case "i64":
-        return view.getBigInt64(at, true);
-    }
+    const { bytes, get } = ggufScalar(type);
+    return get(this.#view, this.#take(bytes));
   }
 
   #take(bytes: number): number {

@@ -46,7 +46,12 @@ function parseEntry(name: string, value: unknown, { dataStart, fileBytes, file }
   const { dtype, shape, data_offsets: offsets } = value;
   const traits = typeof dtype === "string" ? dtypeOfSafetensors(dtype) : undefined;
   if (!traits) throw dataError({ what: "unknown dtype", ...at, found: JSON.stringify(dtype) });
-  if (!isSizes(shape)) throw dataError({ what: "the shape is not a list of non-negative integers", ...at, found: JSON.stringify(shape) });
+  if (!isSizes(shape))
+    throw dataError({
+      what: "the shape is not a list of non-negative integers",
+      ...at,
+      found: JSON.stringify(shape),
+    });
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1])
     throw dataError({ what: "data_offsets is not [begin, end]", ...at, found: JSON.stringify(offsets) });
   const count = elementCount(shape);
@@ -71,12 +76,22 @@ function parseEntry(name: string, value: unknown, { dataStart, fileBytes, file }
   return { name, dtype: traits.name, shape, byteOffset: dataStart + offsets[0], byteLength };
 }
 
-function checkCoverage(entries: readonly SafetensorsEntry[], dataStart: number, fileBytes: number, file: string): void {
+function checkCoverage(
+  entries: readonly SafetensorsEntry[],
+  dataStart: number,
+  fileBytes: number,
+  file: string,
+): void {
   const ordered = [...entries].sort((a, b) => a.byteOffset - b.byteOffset || a.byteLength - b.byteLength);
   let position = dataStart;
   for (const entry of ordered) {
     if (entry.byteOffset < position)
-      throw dataError({ what: "overlaps the tensor before it", file, tensor: entry.name, offset: entry.byteOffset });
+      throw dataError({
+        what: "overlaps the tensor before it",
+        file,
+        tensor: entry.name,
+        offset: entry.byteOffset,
+      });
     if (entry.byteOffset > position)
       throw dataError({
         what: `a hole of ${entry.byteOffset - position} bytes lies before the tensor`,
@@ -87,7 +102,12 @@ function checkCoverage(entries: readonly SafetensorsEntry[], dataStart: number, 
     position += entry.byteLength;
   }
   if (position !== fileBytes)
-    throw dataError({ what: `${fileBytes - position} bytes follow the last tensor`, file, offset: position, next: "fetch the file again" });
+    throw dataError({
+      what: `${fileBytes - position} bytes follow the last tensor`,
+      file,
+      offset: position,
+      next: "fetch the file again",
+    });
 }
 
 function parseMetadata(value: unknown, file: string): Readonly<Record<string, string>> {

@@ -23,7 +23,10 @@ export function layoutSafetensors(tensors: readonly SafetensorsTensor[]): Safete
   let end = 0;
   for (const { name, dtype, shape } of tensors) {
     const begin = end;
-    end += byteLengthOf(dtype, shape.reduce((product, dimension) => product * dimension, 1));
+    end += byteLengthOf(
+      dtype,
+      shape.reduce((product, dimension) => product * dimension, 1),
+    );
     header.push([name, { dtype: traitsOf(dtype).safetensors, shape, data_offsets: [begin, end] }]);
     relative.push(begin);
   }
@@ -32,5 +35,9 @@ export function layoutSafetensors(tensors: readonly SafetensorsTensor[]): Safete
   const prefix = new Uint8Array(8 + headerBytes).fill(0x20);
   new DataView(prefix.buffer).setBigUint64(0, BigInt(headerBytes), true);
   prefix.set(json, 8);
-  return { prefix, offsets: relative.map((offset) => prefix.length + offset), byteLength: prefix.length + end };
+  return {
+    prefix,
+    offsets: relative.map((offset) => prefix.length + offset),
+    byteLength: prefix.length + end,
+  };
 }

@@ -7,7 +7,12 @@ import { parseSafetensorsHeader, type SafetensorsHeader } from "./header.ts";
 export async function readSafetensorsHeader(file: ReadableFile): Promise<SafetensorsHeader> {
   const { path, byteLength } = file;
   if (byteLength < 8)
-    throw dataError({ what: "too short for a safetensors file", file: path, expected: "at least 8 bytes", found: `${byteLength}` });
+    throw dataError({
+      what: "too short for a safetensors file",
+      file: path,
+      expected: "at least 8 bytes",
+      found: `${byteLength}`,
+    });
   const prefix = new Uint8Array(8);
   await file.read(prefix, 0);
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
