@@ -1,7 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
+import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
 import { findLlamaLibraries, llamaLogits } from "../../tools/demo/llama.ts";
+import { FORMULA_LOGITS, FORMULA_TOKENS, formulaModel } from "../fixtures/formula-model.ts";
 import { cli } from "../support/cli.ts";
 import { compareLogits } from "../support/distributions.ts";
 import { type GoldenCase, goldenCheckpoint, goldenPrompt } from "../support/golden.ts";
@@ -63,3 +66,36 @@ test.skipIf(!libraries)("a planted fault breaks the limit: one expert matrix dou
   console.log(`planted fault: mean KL ${meanKl.toExponential(2)}`);
   expect(meanKl).toBeGreaterThan(6e-3);
 });
+
+test.skipIf(!libraries)(
+  "llama.cpp reproduces the formula model's published logits from our F32 file",
+  async () => {
+    const checkpoint = join(folder, "formula");
+    await generateCheckpoint(formulaModel(checkpoint));
+    const logits = await llamaLogits(libraries as string, convert(checkpoint, 32, "formula"), FORMULA_TOKENS);
+    const vocab = logits.length / FORMULA_TOKENS.length;
+    for (const { t, argmax, logits: expected } of FORMULA_LOGITS) {
+      const row = logits.subarray(t * vocab, (t + 1) * vocab);
+      for (const [i, value] of expected.entries()) expect(Math.abs(row[i] - value)).toBeLessThan(5e-3);
+      expect(row.indexOf(Math.max(...row))).toBe(argmax);
+    }
+  },
+);
+
+test.skipIf(!libraries)(
+  "llama.cpp loads every recipe of a generated checkpoint, Base storage included",
+  async () => {
+    for (const storage of ["official", "base"] as const) {
+      const checkpoint = join(folder, storage);
+      await generateCheckpoint({ folder: checkpoint, dims: TINY_DIMS, seed: 2, storage });
+      for (const bits of [4, 8, 16, 32]) {
+        const logits = await llamaLogits(
+          libraries as string,
+          convert(checkpoint, bits, storage),
+          [5, 6, 7, 8, 9, 10, 11, 12],
+        );
+        expect(logits.every(Number.isFinite)).toBe(true);
+      }
+    }
+  },
+);
