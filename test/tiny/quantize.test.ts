@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { E2M1 } from "../../kernels/scalar/fp4.ts";
@@ -189,11 +198,50 @@ test("usage errors are one line and exit 64", () => {
   }
 });
 
-test("a Hub id is found in the cache, or named as not downloaded", () => {
+/** Lays a checkpoint out as the Hugging Face cache does: blobs by hash, and a snapshot of relative links to them. */
+function intoCache(checkpoint: string, cache: string, repository: string): void {
+  const root = join(cache, `models--${repository.replaceAll("/", "--")}`);
+  const snapshot = join(root, "snapshots", "0123abcd");
+  for (const path of [join(root, "blobs"), join(root, "refs"), snapshot])
+    mkdirSync(path, { recursive: true });
+  writeFileSync(join(root, "refs", "main"), "0123abcd");
+  for (const name of readdirSync(checkpoint)) {
+    const blob = sha256(join(checkpoint, name));
+    copyFileSync(join(checkpoint, name), join(root, "blobs", blob));
+    symlinkSync(join("..", "..", "blobs", blob), join(snapshot, name));
+  }
+}
+
+test("a Hub id or variant is found in the cache, or named as not downloaded", () => {
   const env = { HF_HUB_CACHE: join(folder, "hub") };
   const missing = cli(["inspect", "--variant", "flash"], { env });
   expect(missing.code).toBe(66);
   expect(missing.stderr).toContain("deepseek-ai/DeepSeek-V4-Flash is not in the Hugging Face cache");
+  intoCache(official, env.HF_HUB_CACHE, "deepseek-ai/DeepSeek-V4-Flash");
+  const home = join(folder, "working-directory");
+  mkdirSync(home);
+  expect(cli(["quantize", "--variant", "flash", "--bits", "4"], { env, cwd: home })).toMatchObject({
+    code: 0,
+  });
+  expect(readdirSync(home).sort()).toEqual([
+    "DeepSeek-V4-Flash-lossless-4.gguf",
+    "mtp-DeepSeek-V4-Flash-lossless-4.gguf",
+  ]);
+  for (const name of ["deepseek-ai/DeepSeek-V4-Flash", "deepseek-ai/DeepSeek-V4-Flash@0123abcd"])
+    expect(cli(["inspect", name], { env }).code).toBe(0);
+  expect(cli(["inspect", "deepseek-ai/DeepSeek-V4-Flash@v2"], { env }).code).toBe(66);
+});
+
+test("flags can come from a YAML file, and an artefact can be inspected like a checkpoint", () => {
+  const flags = join(folder, "flags.yaml");
+  const out = join(folder, "from-flags.gguf");
+  writeFileSync(flags, `bits: 8\nout: ${out}\nmtp: drop\n`);
+  expect(cli(["quantize", official, "--config", flags])).toMatchObject({ code: 0 });
+  const { stdout } = cli(["inspect", out, "--json"]);
+  const report = JSON.parse(stdout) as { layout: string; classes: { role: string; format: string }[] };
+  expect(report.layout).toBe("gguf");
+  expect(report.classes).toContainEqual(expect.objectContaining({ role: "expert", format: "mxfp4" }));
+  expect(report.classes).toContainEqual(expect.objectContaining({ role: "head", format: "q8_0" }));
 });
 
 test.runIf(FULL)(

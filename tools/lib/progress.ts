@@ -32,6 +32,8 @@ function barProgress(label: string, totalBytes: number): ProgressReporter {
     stream: process.stderr,
     hideCursor: true,
     clearOnComplete: true,
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
     barsize: 24,
     fps: 8,
   });
