@@ -7,7 +7,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
-import { EXIT, printable, usageError, V4Error } from "./lib/errors.ts";
+import { dataError, EXIT, printable, systemError, usageError, V4Error } from "./lib/errors.ts";
 import { VERSION } from "./lib/package-root.ts";
 import { pipelineArrow } from "./pipeline.ts";
 
@@ -22,15 +22,15 @@ async function main(argv: readonly string[]): Promise<number> {
       .option("json", { type: "boolean", default: false, describe: "print one JSON document on stdout" })
       .option("quiet", { type: "boolean", default: false, describe: "print errors only" })
       .option("debug", { type: "boolean", default: false, describe: "print stacks with errors" })
-      .config(
-        "config",
-        "a YAML file of flags",
-        (path) => parse(readFileSync(path, "utf8")) as Record<string, unknown>,
-      )
+      .config("config", "a YAML file of flags", readFlags)
       .command(inspectCommand)
       .command(quantizeCommand)
       .command(demoCommand)
       .command(doctorCommand)
+      .epilogue(
+        "Exit codes: 0 done, 1 negative verdict, 2 inconclusive, 64 usage, 65 bad data, 66 missing input,\n" +
+          "69 unavailable, 70 bug, 74 input/output, 75 try again, 77 not permitted, 130 interrupted.",
+      )
       .demandCommand(1, "name a command")
       .strict()
       .version(VERSION)
@@ -38,14 +38,30 @@ async function main(argv: readonly string[]): Promise<number> {
       .exitProcess(false)
       .showHelpOnFail(false)
       .fail((message, error) => {
-        throw error instanceof V4Error
+        // With a message the command line itself is wrong; without one a command has failed.
+        throw error instanceof V4Error || !message
           ? error
-          : (error ?? usageError({ what: message, next: "see v4kit --help" }));
+          : usageError({ what: message, next: "see v4kit --help" });
       })
       .parseAsync();
     return EXIT.done;
   } catch (error) {
     return report(error, argv);
+  }
+}
+
+/** The flags in a YAML file, by their long names. */
+function readFlags(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw systemError(error, path);
+  }
+  try {
+    return parse(text) as Record<string, unknown>;
+  } catch (error) {
+    throw dataError({ what: `not valid YAML: ${(error as Error).message.split("\n")[0].replace(/:$/, "")}`, file: path });
   }
 }
 

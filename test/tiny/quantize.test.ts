@@ -187,6 +187,8 @@ test("usage errors are one line and exit 64", () => {
     ["quantize", official],
     ["quantize", official, "--bits", "5"],
     ["quantize", official, "--bits", "4", "--wrokers", "2"],
+    ["quantize", official, "--bits", "4", "--workers", "0"],
+    ["inspect", official, "--config", "nowhere.yaml"],
     ["frobnicate"],
     [],
     ["quantize", official, "--bits", "4", "--out", "x.bin"],
