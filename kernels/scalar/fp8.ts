@@ -14,7 +14,11 @@ export const E4M3 = Float32Array.from({ length: 256 }, (_, code) => {
 export function decodeF8(codes: Uint8Array, cols: number, scales: F8Scales, dst: Float32Array): number {
   const rows = codes.length / cols;
   const scaleCols = Math.ceil(cols / scales.blockCols);
-  const scaleRows = Math.ceil((scales.firstRow + rows) / scales.blockRows);
+  const scaleRows = rows > 0 ? Math.ceil((scales.firstRow + rows) / scales.blockRows) : 0;
+  if (!(scales.blockRows >= 1 && scales.blockCols >= 1 && scales.firstRow >= 0))
+    throw new RangeError(
+      `decodeF8: blocks of ${scales.blockRows} x ${scales.blockCols} from row ${scales.firstRow}`,
+    );
   if (!Number.isInteger(rows) || dst.length !== codes.length || scales.values.length < scaleRows * scaleCols)
     throw new RangeError(
       `decodeF8: ${codes.length} codes in rows of ${cols}, ${scales.values.length} scales, ${dst.length} values`,
@@ -25,6 +29,7 @@ export function decodeF8(codes: Uint8Array, cols: number, scales: F8Scales, dst:
     const scaleRow = Math.floor((scales.firstRow + row) / scales.blockRows) * scaleCols;
     for (let block = 0; block < scaleCols; block++) {
       const scale = byteScales ? E8M0[values[scaleRow + block]] : values[scaleRow + block];
+      if (!Number.isFinite(scale)) return i;
       const end = row * cols + Math.min(cols, (block + 1) * scales.blockCols);
       for (; i < end; i++) {
         if ((codes[i] & 127) === 127) return i;

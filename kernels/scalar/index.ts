@@ -4,6 +4,8 @@ import type { BlockCodec } from "./block-codec.ts";
 import { bf16, f16, f32 } from "./elements.ts";
 import { decodeFp4 } from "./fp4.ts";
 import { decodeF8 } from "./fp8.ts";
+import { normaliseImportance } from "./importance.ts";
+import { F16_MAX } from "./limits.ts";
 import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
 import { q8_0 } from "./q8_0.ts";
 
@@ -25,7 +27,7 @@ function decode(format: DecodableFormat, src: Uint8Array, dst: Float32Array): nu
 }
 
 function encode(format: EncodableFormat, src: Float32Array, dst: Uint8Array, options: EncodeOptions): number {
-  const { blockLength, blockBytes, encodeBlock } = codecOf(format);
+  const { blockLength, blockBytes, encodeBlock, largest = F16_MAX } = codecOf(format);
   const { rowLength, importance } = options;
   const blocks = src.length / blockLength;
   if (!encodeBlock) throw new RangeError(`no ${format} encoder`);
@@ -37,9 +39,10 @@ function encode(format: EncodableFormat, src: Float32Array, dst: Uint8Array, opt
     throw new RangeError(
       `encode ${format}: ${importance.length} importance weights for rows of ${rowLength}`,
     );
-  for (let i = 0; i < src.length; i++) if (!Number.isFinite(src[i])) return i;
+  const weights = importance && normaliseImportance(importance);
+  for (let i = 0; i < src.length; i++) if (!(Math.abs(src[i]) <= largest)) return i;
   for (let b = 0; b < blocks; b++)
-    encodeBlock(src, b * blockLength, dst, b * blockBytes, importance, (b * blockLength) % rowLength);
+    encodeBlock(src, b * blockLength, dst, b * blockBytes, weights, (b * blockLength) % rowLength);
   return OK;
 }
 

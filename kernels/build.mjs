@@ -1,0 +1,125 @@
+/**
+ * Compiles kernels/c into one Node-API addon, dist/kernels/v4kit-kernels.node, with the C compiler in $CC (or
+ * cc) and node-api-headers alone. Every kernel source is compiled once per instruction set. A missing compiler
+ * is not a failure: the TypeScript twins run instead, giving the same bytes slowly.
+ *
+ *   node kernels/build.mjs [--force] [--sanitize] [--out FILE]
+ *
+ * --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer (load it with libasan preloaded).
+ */
+import { execFile, execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const sourceDir = join(root, "kernels", "c");
+const jobs = 2;
+
+/** Instruction sets by architecture, with the flags that enable them; `plain` is everywhere. */
+const SETS = {
+  x64: {
+    plain: [],
+    avx2: ["-DV4_AVX2", "-mavx2", "-mfma", "-mf16c"],
+    avx512: ["-DV4_AVX512", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mf16c", "-mprefer-vector-width=512"],
+  },
+  arm64: { plain: [], neon: ["-DV4_NEON"] },
+};
+
+/** No -ffast-math and no contraction: every set must round every operation alike. */
+const FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fwrapv", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"];
+const SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
+
+function options(argv) {
+  const at = argv.indexOf("--out");
+  return {
+    force: argv.includes("--force"),
+    sanitize: argv.includes("--sanitize"),
+    out: at < 0 ? join(root, "dist", "kernels", "v4kit-kernels.node") : argv[at + 1],
+  };
+}
+
+/** The compiler as [command, ...arguments] and its version line, or undefined if it does not run. */
+function findCompiler() {
+  const command = (process.env.CC || "cc").split(" ").filter(Boolean);
+  try {
+    const version = execFileSync(command[0], [...command.slice(1), "--version"], { encoding: "utf8", stdio: "pipe" });
+    return { command, version: version.split("\n")[0] };
+  } catch {
+    return undefined;
+  }
+}
+
+function includeDirectory() {
+  const require = createRequire(import.meta.url);
+  return require("node-api-headers").include_dir;
+}
+
+/** Whatever changes the binary changes this digest, so an up-to-date addon is not built again. */
+function fingerprint(parts) {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part).update("\0");
+  for (const name of readdirSync(sourceDir).sort()) hash.update(name).update(readFileSync(join(sourceDir, name)));
+  return hash.digest("hex");
+}
+
+/** Runs the compile commands, at most `jobs` at a time, the long ones first. */
+async function compileAll(compiler, commands) {
+  const queue = [...commands];
+  const worker = async () => {
+    for (let next = queue.shift(); next; next = queue.shift())
+      await run(compiler.command[0], [...compiler.command.slice(1), ...next]);
+  };
+  await Promise.all(Array.from({ length: jobs }, worker));
+}
+
+async function build({ force, sanitize, out }) {
+  const compiler = findCompiler();
+  if (!compiler) {
+    console.log(`kernels: no C compiler (${process.env.CC || "cc"}); the TypeScript kernels will run`);
+    return;
+  }
+  const sets = SETS[process.arch] ?? { plain: [] };
+  const flags = [...FLAGS, ...(sanitize ? SANITIZE : [])];
+  const digest = fingerprint([compiler.version, JSON.stringify(sets), flags.join(" "), process.arch]);
+  const stamp = `${out}.digest`;
+  if (!force && existsSync(out) && existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
+
+  const startedMs = Date.now();
+  mkdirSync(dirname(out), { recursive: true });
+  const temporary = mkdtempSync(join(dirname(out), ".build-"));
+  try {
+    const sources = readdirSync(sourceDir).filter((name) => name.endsWith(".c") && name !== "addon.c");
+    const objects = [];
+    const commands = [];
+    const compile = (name, object, extra) => {
+      objects.push(join(temporary, object));
+      commands.push([...flags, ...extra, "-c", join(sourceDir, name), "-o", join(temporary, object)]);
+    };
+    for (const set of Object.keys(sets).reverse())
+      for (const name of sources) compile(name, `${name}.${set}.o`, [`-DV4_SET=${set}`, ...sets[set]]);
+    const setList = Object.keys(sets).map((set) => `SET(${set})`).join(" ");
+    compile("addon.c", "addon.o", [`-DV4_SETS(SET)=${setList}`, "-DNAPI_VERSION=8", `-I${includeDirectory()}`]);
+    await compileAll(compiler, commands);
+
+    const shared = process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
+    const binary = join(temporary, "addon.node");
+    await compileAll(compiler, [[...(sanitize ? SANITIZE : []), ...shared, ...objects, "-lm", "-o", binary]]);
+    renameSync(binary, out);
+    writeFileSync(stamp, digest);
+    console.log(`kernels: ${Object.keys(sets).join(", ")} built with ${compiler.version} in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+try {
+  await build(options(process.argv.slice(2)));
+} catch (error) {
+  console.error(`kernels: the C compiler failed\n${error.stderr ?? error.stack}`);
+  process.exitCode = 1;
+}

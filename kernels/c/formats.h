@@ -1,0 +1,20 @@
+/*
+ * The traits table of the compiled kernels: BOTH(name, block length, block bytes, largest magnitude) for a
+ * format that is decoded and encoded, DECODE(name, block length, block bytes) for one that is only read.
+ * A format's functions are V4(decode_<name>) and V4(encode_<name>) in <name>.c, compiled once per set.
+ */
+#define F16_MAX 65504.0f
+
+/*
+ * A block whose peak magnitude is below TINY is a zero block in every format with an f16 scale and integer
+ * codes: the smallest value they can hold is 2^-24, more than twice as far away. It also keeps products of
+ * weights and squares of values out of the subnormal range.
+ */
+#define TINY 0x1p-26f
+
+#define V4_FORMATS(BOTH, DECODE) \
+  BOTH(f32, 1, 4, 0x1.fffffep127f) \
+  BOTH(f16, 1, 2, F16_MAX) \
+  BOTH(bf16, 1, 2, 0x1.fefffep127f) /* the last value that does not round to infinity */ \
+  BOTH(q8_0, 32, 34, F16_MAX) \
+  BOTH(mxfp4, 32, 17, 0x1p60f) /* squares of errors stay finite */
