@@ -5,11 +5,27 @@ import { bf16, f16, f32 } from "./elements.ts";
 import { decodeFp4 } from "./fp4.ts";
 import { decodeF8 } from "./fp8.ts";
 import { normaliseImportance } from "./importance.ts";
+import { iq2_s } from "./iq2-s.ts";
+import { iq2_xs } from "./iq2-xs.ts";
+import { iq2_xxs } from "./iq2-xxs.ts";
+import { iq3_s } from "./iq3-s.ts";
+import { iq3_xxs } from "./iq3-xxs.ts";
 import { F16_MAX } from "./limits.ts";
 import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
 import { q8_0 } from "./q8_0.ts";
 
-const codecs: Partial<Record<DecodableFormat, BlockCodec>> = { f32, f16, bf16, q8_0, mxfp4 };
+const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
+  f32,
+  f16,
+  bf16,
+  q8_0,
+  mxfp4,
+  iq2_xxs,
+  iq2_xs,
+  iq2_s,
+  iq3_xxs,
+  iq3_s,
+};
 
 function codecOf(format: DecodableFormat): BlockCodec {
   const codec = codecs[format];
