@@ -17,4 +17,9 @@
   BOTH(f16, 1, 2, F16_MAX) \
   BOTH(bf16, 1, 2, 0x1.fefffep127f) /* the last value that does not round to infinity */ \
   BOTH(q8_0, 32, 34, F16_MAX) \
-  BOTH(mxfp4, 32, 17, 0x1p60f) /* squares of errors stay finite */
+  BOTH(mxfp4, 32, 17, 0x1p60f) /* squares of errors stay finite */ \
+  BOTH(iq2_xxs, 256, 66, F16_MAX) \
+  BOTH(iq2_xs, 256, 74, F16_MAX) \
+  BOTH(iq2_s, 256, 82, F16_MAX) \
+  BOTH(iq3_xxs, 256, 98, F16_MAX) \
+  BOTH(iq3_s, 256, 110, F16_MAX)

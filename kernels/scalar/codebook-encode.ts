@@ -1,10 +1,10 @@
 import { type CodebookBlock, type CodebookTraits, SUPER_BLOCK } from "./codebook-block.ts";
 import { createEntrySearch } from "./codebook-search.ts";
 import { f16ToF32, f32ToF16 } from "./float16.ts";
+import { TINY } from "./limits.ts";
 
 const fround = Math.fround;
-/** A block whose values stay below this has d = 0. */
-const SMALLEST = 2 ** -26;
+
 /** Without importance, a weight x^2 is at least this part of mean(x^2): a zero has to be encoded, too. */
 const FLOOR = 2 ** -24;
 
@@ -22,7 +22,7 @@ const FLOOR = 2 ** -24;
  *    searched with the very scale d (2 s + 1) that decoding will use; the least error wins, the lower s in a tie.
  * 5. Parity again: with the magnitudes known, the wrong sign moves to the element where w v m is least.
  *
- * Values are at most 31 * 65504 (a scale never exceeds the largest value), importance is positive and at most 1.
+ * Importance is normalised. A scale never exceeds the largest value, so that d is finite.
  * Returns a function that fills `block` from `src[from ...]`, or says false when the block is all zero bytes.
  */
 export function createCodebookEncoder(traits: CodebookTraits) {
@@ -214,7 +214,7 @@ export function createCodebookEncoder(traits: CodebookTraits) {
       v[i] = Math.abs(src[from + i]);
       peak = Math.max(peak, v[i]);
     }
-    if (peak < SMALLEST) return false;
+    if (peak < TINY) return false;
     setWeights(importance, weightsFrom);
     setSigns(src, from, block.signs);
     let largest = 0;

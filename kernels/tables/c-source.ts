@@ -46,24 +46,25 @@ function step(element: number, level: number): string {
   return level === 0 ? "" : `step[${element}][${level - 1}]`;
 }
 
-/** Emits the sums of every pair of levels of two elements; returns their names by level. */
-function pairSums(lines: string[], name: string, i: number, j: number, radix: number): string[][] {
-  return Array.from({ length: radix }, (_, a) =>
-    Array.from({ length: radix }, (_, b) => {
-      const sum = plus(step(i, a), step(j, b));
-      if (a === 0 || b === 0) return sum;
-      lines.push(`  const vi ${name}${a}${b} = ${sum};`);
-      return `${name}${a}${b}`;
-    }),
-  );
+/** The sum of two elements' steps by their levels; a pair's sum gets a variable when it is first asked for. */
+function pairSums(lines: string[], name: string, i: number, j: number): (a: number, b: number) => string {
+  const known = new Set<string>();
+  return (a, b) => {
+    const sum = plus(step(i, a), step(j, b));
+    if (a === 0 || b === 0) return sum;
+    const variable = `${name}${a}${b}`;
+    if (!known.has(variable)) lines.push(`  const vi ${variable} = ${sum};`);
+    known.add(variable);
+    return variable;
+  };
 }
 
 /** The sum over a half of 4 (two pairs) or of 2 elements as an expression. */
-function halfSums(lines: string[], names: string, elements: Half, radix: number): (half: Half) => string {
-  const first = pairSums(lines, names[0], elements[0], elements[1], radix);
-  if (elements.length === 2) return ([a, b]) => first[a][b];
-  const second = pairSums(lines, names[1], elements[2], elements[3], radix);
-  return ([a, b, c, d]) => plus(first[a][b], second[c][d]);
+function halfSums(lines: string[], names: string, elements: Half): (half: Half) => string {
+  const first = pairSums(lines, names[0], elements[0], elements[1]);
+  if (elements.length === 2) return ([a, b]) => first(a, b);
+  const second = pairSums(lines, names[1], elements[2], elements[3]);
+  return ([a, b, c, d]) => plus(first(a, b), second(c, d));
 }
 
 /** Replaces pairs that occur in several sets by a new member, most frequent first. Returns the pairs made. */
@@ -110,7 +111,6 @@ function minimum(terms: readonly string[]): string {
  */
 export function entrySearchSource(name: CodebookName): string {
   const codebook = codebooks[name];
-  const radix = codebook.magnitudes.length;
   const first = FIRST_HALF[name];
   const second = Array.from({ length: codebook.entryLength }, (_, j) => j).filter((j) => !first.includes(j));
   const halfOf = (code: number, elements: Half) => elements.map((j) => levelOf(codebook, code, j));
@@ -138,7 +138,7 @@ export function entrySearchSource(name: CodebookName): string {
   }
 
   const lines: string[] = [];
-  const firstSum = halfSums(lines, "pq", first, radix);
+  const firstSum = halfSums(lines, "pq", first);
   firstNames.forEach((key, i) => {
     lines.push(`  const vi t${i} = ${firstSum(key.split(",").map(Number)) || "vi_set(0)"};`);
   });
@@ -150,7 +150,7 @@ export function entrySearchSource(name: CodebookName): string {
   made.forEach(([a, b], i) => {
     lines.push(`  const vi t${firstNames.length + i} = vi_min(t${a}, t${b});`);
   });
-  const secondSum = halfSums(lines, "rs", second, radix);
+  const secondSum = halfSums(lines, "rs", second);
   groups.forEach(({ firsts, halves }, i) => {
     const least = minimum([...firsts].sort((a, b) => a - b).map((t) => `t${t}`));
     const rest = halves.map((half) => secondSum(half) || "vi_set(0)");

@@ -4,7 +4,7 @@
  *
  * An entry is written with its last element's level in the most significant digit: hexadecimal, two bits per
  * level, for the entries of 8; octal, one digit per level, for the entries of 4. Entry i is what index i means.
- * `codebooks.h` holds the same for C, made from this file by `generate.ts`.
+ * kernels/c/codebook-*.h hold the same for C, made from this file by `generate.ts`.
  */
 export type CodebookName = "iq2_xxs" | "iq2_xs" | "iq2_s" | "iq3_xxs" | "iq3_s";
 

@@ -1,5 +1,5 @@
 /**
- * Writes kernels/tables/<format>.h from the codebooks. Run from the repository after a change of either:
+ * Writes kernels/c/codebook-<format>.h from the codebooks. Run from the repository after a change of either:
  * `npm run build && node dist/kernels/tables/generate.js`. A test compares the files with what this would write.
  */
 import { writeFileSync } from "node:fs";
@@ -7,4 +7,4 @@ import { codebookHeader } from "./c-source.ts";
 import { type CodebookName, codebooks } from "./codebooks.ts";
 
 for (const name of Object.keys(codebooks) as CodebookName[])
-  writeFileSync(`kernels/tables/${name}.h`, codebookHeader(name));
+  writeFileSync(`kernels/c/codebook-${name.replace("_", "-")}.h`, codebookHeader(name));

@@ -27,22 +27,18 @@ static const uint16_t CODES[256] = {
 };
 
 V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
-  const vi p11 = step[2][0] + step[3][0];
-  const vi p12 = step[2][0] + step[3][1];
-  const vi p21 = step[2][1] + step[3][0];
-  const vi p22 = step[2][1] + step[3][1];
-  const vi q11 = step[6][0] + step[7][0];
-  const vi q12 = step[6][0] + step[7][1];
-  const vi q21 = step[6][1] + step[7][0];
-  const vi q22 = step[6][1] + step[7][1];
   const vi t0 = vi_set(0);
   const vi t1 = step[7][0];
   const vi t2 = step[7][1];
   const vi t3 = step[6][0];
+  const vi q11 = step[6][0] + step[7][0];
   const vi t4 = q11;
+  const vi q12 = step[6][0] + step[7][1];
   const vi t5 = q12;
   const vi t6 = step[6][1];
+  const vi q21 = step[6][1] + step[7][0];
   const vi t7 = q21;
+  const vi q22 = step[6][1] + step[7][1];
   const vi t8 = q22;
   const vi t9 = step[3][0];
   const vi t10 = step[3][0] + step[7][0];
@@ -70,6 +66,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t32 = step[2][0] + step[6][1];
   const vi t33 = step[2][0] + q21;
   const vi t34 = step[2][0] + q22;
+  const vi p11 = step[2][0] + step[3][0];
   const vi t35 = p11;
   const vi t36 = p11 + step[7][0];
   const vi t37 = p11 + step[6][0];
@@ -78,6 +75,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t40 = p11 + step[6][1];
   const vi t41 = p11 + q21;
   const vi t42 = p11 + q22;
+  const vi p12 = step[2][0] + step[3][1];
   const vi t43 = p12;
   const vi t44 = p12 + step[7][0];
   const vi t45 = p12 + step[7][1];
@@ -90,6 +88,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t52 = step[2][1] + q11;
   const vi t53 = step[2][1] + q12;
   const vi t54 = step[2][1] + step[6][1];
+  const vi p21 = step[2][1] + step[3][0];
   const vi t55 = p21;
   const vi t56 = p21 + step[7][0];
   const vi t57 = p21 + step[7][1];
@@ -97,6 +96,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t59 = p21 + q11;
   const vi t60 = p21 + step[6][1];
   const vi t61 = p21 + q21;
+  const vi p22 = step[2][1] + step[3][1];
   const vi t62 = p22;
   const vi t63 = p22 + step[6][0];
   const vi t64 = p22 + q11;
@@ -126,18 +126,12 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t88 = vi_min(t33, t56);
   const vi t89 = vi_min(t61, t73);
   const vi t90 = vi_min(t80, t81);
-  const vi r11 = step[0][0] + step[1][0];
-  const vi r12 = step[0][0] + step[1][1];
-  const vi r21 = step[0][1] + step[1][0];
-  const vi r22 = step[0][1] + step[1][1];
-  const vi s11 = step[4][0] + step[5][0];
-  const vi s12 = step[4][0] + step[5][1];
-  const vi s21 = step[4][1] + step[5][0];
-  const vi s22 = step[4][1] + step[5][1];
   vi best = vi_min(vi_min(vi_min(t16, vi_min(t27, t31)), vi_min(t44, vi_min(t46, t52))), vi_min(vi_min(t58, vi_min(t83, t84)), vi_min(t85, vi_min(t87, t88))));
   best = vi_min(best, vi_min(vi_min(t8, t19), vi_min(t62, t85)) + step[0][1]);
+  const vi r11 = step[0][0] + step[1][0];
   best = vi_min(best, vi_min(t0, vi_min(t25, t46)) + r11);
   best = vi_min(best, vi_min(t49, vi_min(t84, t89)) + step[1][1]);
+  const vi r22 = step[0][1] + step[1][1];
   best = vi_min(best, t72 + vi_min(r22, step[0][0] + step[5][0]));
   best = vi_min(best, vi_min(vi_min(t30, t60), vi_min(t65, t90)) + step[0][0]);
   best = vi_min(best, vi_min(vi_min(t15, t53), vi_min(t70, vi_min(t81, t82))) + step[1][0]);
@@ -152,12 +146,16 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   best = vi_min(best, vi_min(vi_min(t32, vi_min(t57, t78)), vi_min(t82, vi_min(t86, t90))) + step[5][0]);
   best = vi_min(best, vi_min(t9, vi_min(t47, t53)) + step[0][1] + step[5][0]);
   best = vi_min(best, vi_min(t34, t67) + step[1][1] + step[5][0]);
+  const vi s11 = step[4][0] + step[5][0];
   best = vi_min(best, vi_min(t33, t72) + s11);
   best = vi_min(best, vi_min(t33, vi_min(t58, t73)) + step[0][1] + s11);
   best = vi_min(best, vi_min(t0, t29) + step[1][1] + s11);
+  const vi r21 = step[0][1] + step[1][0];
   best = vi_min(best, vi_min(t9, t11) + r21 + s11);
+  const vi r12 = step[0][0] + step[1][1];
   best = vi_min(best, t55 + r12 + s11);
   best = vi_min(best, vi_min(t39, t78) + step[0][0] + s11);
+  const vi s21 = step[4][1] + step[5][0];
   best = vi_min(best, t68 + r12 + s21);
   best = vi_min(best, vi_min(t48, vi_min(t57, t74)) + s21);
   best = vi_min(best, vi_min(t17, vi_min(t38, t62)) + step[1][0] + s21);
@@ -166,8 +164,10 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   best = vi_min(best, vi_min(t48, vi_min(t59, t70)) + step[1][0] + step[5][1]);
   best = vi_min(best, vi_min(vi_min(t20, t22), vi_min(t30, t67)) + step[0][0] + step[5][1]);
   best = vi_min(best, vi_min(t2, vi_min(t16, t35)) + step[0][1] + step[5][1]);
+  const vi s12 = step[4][0] + step[5][1];
   best = vi_min(best, vi_min(t8, t68) + step[1][0] + s12);
   best = vi_min(best, vi_min(vi_min(t13, t53), vi_min(t63, t67)) + s12);
+  const vi s22 = step[4][1] + step[5][1];
   best = vi_min(best, t0 + step[0][1] + s22);
   best = vi_min(best, vi_min(t15, t26) + step[1][0] + s22);
   best = vi_min(best, t37 + r22 + step[4][0]);

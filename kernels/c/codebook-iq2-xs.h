@@ -48,22 +48,18 @@ static const uint16_t CODES[512] = {
 };
 
 V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
-  const vi p11 = step[2][0] + step[3][0];
-  const vi p12 = step[2][0] + step[3][1];
-  const vi p21 = step[2][1] + step[3][0];
-  const vi p22 = step[2][1] + step[3][1];
-  const vi q11 = step[4][0] + step[6][0];
-  const vi q12 = step[4][0] + step[6][1];
-  const vi q21 = step[4][1] + step[6][0];
-  const vi q22 = step[4][1] + step[6][1];
   const vi t0 = vi_set(0);
   const vi t1 = step[6][0];
   const vi t2 = step[6][1];
   const vi t3 = step[4][0];
+  const vi q11 = step[4][0] + step[6][0];
   const vi t4 = q11;
+  const vi q12 = step[4][0] + step[6][1];
   const vi t5 = q12;
   const vi t6 = step[4][1];
+  const vi q21 = step[4][1] + step[6][0];
   const vi t7 = q21;
+  const vi q22 = step[4][1] + step[6][1];
   const vi t8 = q22;
   const vi t9 = step[3][0];
   const vi t10 = step[3][0] + step[6][0];
@@ -92,6 +88,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t33 = step[2][0] + step[4][1];
   const vi t34 = step[2][0] + q21;
   const vi t35 = step[2][0] + q22;
+  const vi p11 = step[2][0] + step[3][0];
   const vi t36 = p11;
   const vi t37 = p11 + step[6][0];
   const vi t38 = p11 + step[6][1];
@@ -101,6 +98,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t42 = p11 + step[4][1];
   const vi t43 = p11 + q21;
   const vi t44 = p11 + q22;
+  const vi p12 = step[2][0] + step[3][1];
   const vi t45 = p12;
   const vi t46 = p12 + step[6][0];
   const vi t47 = p12 + step[6][1];
@@ -118,6 +116,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t59 = step[2][1] + step[4][1];
   const vi t60 = step[2][1] + q21;
   const vi t61 = step[2][1] + q22;
+  const vi p21 = step[2][1] + step[3][0];
   const vi t62 = p21;
   const vi t63 = p21 + step[6][0];
   const vi t64 = p21 + step[6][1];
@@ -127,6 +126,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t68 = p21 + step[4][1];
   const vi t69 = p21 + q21;
   const vi t70 = p21 + q22;
+  const vi p22 = step[2][1] + step[3][1];
   const vi t71 = p22;
   const vi t72 = p22 + step[6][0];
   const vi t73 = p22 + step[6][1];
@@ -188,22 +188,18 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   const vi t129 = vi_min(t116, t125);
   const vi t130 = vi_min(t126, t127);
   const vi t131 = vi_min(t129, t130);
-  const vi r11 = step[0][0] + step[1][0];
-  const vi r12 = step[0][0] + step[1][1];
-  const vi r21 = step[0][1] + step[1][0];
-  const vi r22 = step[0][1] + step[1][1];
-  const vi s11 = step[5][0] + step[7][0];
-  const vi s12 = step[5][0] + step[7][1];
-  const vi s21 = step[5][1] + step[7][0];
-  const vi s22 = step[5][1] + step[7][1];
   vi best = vi_min(vi_min(vi_min(t34, vi_min(t40, t46)), vi_min(t48, vi_min(t57, t71))), vi_min(vi_min(t73, vi_min(t106, t110)), vi_min(t113, vi_min(t123, t128))));
   best = vi_min(best, t122 + step[0][1]);
+  const vi r11 = step[0][0] + step[1][0];
   best = vi_min(best, vi_min(t42, vi_min(t67, t91)) + r11);
   best = vi_min(best, vi_min(t78, t106) + step[1][1]);
+  const vi r22 = step[0][1] + step[1][1];
   best = vi_min(best, vi_min(t83, t115) + r22);
   best = vi_min(best, t131 + vi_min(step[0][0], vi_min(step[5][0], step[7][0])));
   best = vi_min(best, vi_min(t49, t131) + step[1][0]);
+  const vi r21 = step[0][1] + step[1][0];
   best = vi_min(best, vi_min(t7, vi_min(t49, t82)) + r21);
+  const vi r12 = step[0][0] + step[1][1];
   best = vi_min(best, vi_min(t45, t82) + r12);
   best = vi_min(best, vi_min(t8, t106) + step[0][0] + step[5][0]);
   best = vi_min(best, vi_min(t34, vi_min(t91, t115)) + step[1][0] + step[5][0]);
@@ -229,6 +225,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   best = vi_min(best, vi_min(t62, vi_min(t82, t101)) + r11 + step[7][0]);
   best = vi_min(best, vi_min(t54, t82) + step[1][1] + step[7][0]);
   best = vi_min(best, vi_min(t9, vi_min(t17, t77)) + r22 + step[7][0]);
+  const vi s11 = step[5][0] + step[7][0];
   best = vi_min(best, vi_min(t94, t128) + s11);
   best = vi_min(best, t0 + vi_min(step[0][1] + s11, r11 + step[7][1]));
   best = vi_min(best, vi_min(t0, t14) + r11 + s11);
@@ -237,6 +234,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   best = vi_min(best, vi_min(t75, vi_min(t82, t103)) + step[1][0] + s11);
   best = vi_min(best, t27 + r12 + s11);
   best = vi_min(best, vi_min(t6, t48) + r22 + s11);
+  const vi s21 = step[5][1] + step[7][0];
   best = vi_min(best, t86 + step[0][0] + s21);
   best = vi_min(best, vi_min(t0, vi_min(t44, t88)) + step[1][0] + s21);
   best = vi_min(best, vi_min(t13, t102) + s21);
@@ -254,6 +252,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   best = vi_min(best, vi_min(vi_min(t2, t53), vi_min(t55, t105)) + r22 + step[7][1]);
   best = vi_min(best, vi_min(vi_min(t3, t37), vi_min(t43, t75)) + r21 + step[7][1]);
   best = vi_min(best, vi_min(t25, t119) + r12 + step[7][1]);
+  const vi s12 = step[5][0] + step[7][1];
   best = vi_min(best, vi_min(t0, t16) + step[0][0] + s12);
   best = vi_min(best, vi_min(t12, t107) + step[1][0] + s12);
   best = vi_min(best, vi_min(t49, vi_min(t92, t97)) + s12);
@@ -262,6 +261,7 @@ V4_INLINE vi best_entry(vi step[ENTRY_LENGTH][RADIX - 1]) {
   best = vi_min(best, t111 + r12 + s12);
   best = vi_min(best, vi_min(t33, t118) + step[1][1] + s12);
   best = vi_min(best, t68 + r22 + s12);
+  const vi s22 = step[5][1] + step[7][1];
   best = vi_min(best, vi_min(t18, vi_min(t93, t123)) + s22);
   best = vi_min(best, vi_min(vi_min(t76, t93), vi_min(t95, t105)) + step[1][1] + s22);
   best = vi_min(best, vi_min(t34, t53) + r11 + s22);
