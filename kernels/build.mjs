@@ -71,8 +71,10 @@ function fingerprint(parts) {
 async function compileAll(compiler, commands) {
   const queue = [...commands];
   const worker = async () => {
-    for (let next = queue.shift(); next; next = queue.shift())
-      await run(compiler.command[0], [...compiler.command.slice(1), ...next]);
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const { stderr } = await run(compiler.command[0], [...compiler.command.slice(1), ...next]);
+      if (stderr) console.error(stderr); // warnings
+    }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
 }

@@ -12,9 +12,10 @@ import { iq3_s } from "./iq3-s.ts";
 import { iq3_xxs } from "./iq3-xxs.ts";
 import { F16_MAX } from "./limits.ts";
 import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
+import { q4_K } from "./q4_k.ts";
 import { q8_0 } from "./q8_0.ts";
 
-const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
+export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
   f32,
   f16,
   bf16,

@@ -6,6 +6,9 @@ const fround = Math.fround;
 const LENGTH = 32;
 const BYTES = 17;
 
+/** As ggml reads the codes: code 8 is 0, not -0. */
+export const GGML_E2M1 = E2M1.map((value) => value + 0);
+
 /** Code of the nearest E2M1 value to a magnitude, ties to the even code (as E2M1 rounding is defined). */
 export function nearestE2m1(magnitude: number): number {
   if (magnitude <= 2.5) {
@@ -31,8 +34,8 @@ export const mxfp4: BlockCodec = {
     if (src[at] === 255) return false;
     const scale = E8M0[src[at]];
     for (let i = 0; i < 16; i++) {
-      dst[to + i] = E2M1[src[at + 1 + i] & 15] * scale;
-      dst[to + 16 + i] = E2M1[src[at + 1 + i] >> 4] * scale;
+      dst[to + i] = GGML_E2M1[src[at + 1 + i] & 15] * scale;
+      dst[to + 16 + i] = GGML_E2M1[src[at + 1 + i] >> 4] * scale;
     }
     return true;
   },
