@@ -3,9 +3,10 @@
  * cc) and node-api-headers alone. Every kernel source is compiled once per instruction set. A missing compiler
  * is not a failure: the TypeScript twins run instead, giving the same bytes slowly.
  *
- *   node kernels/build.mjs [--force] [--sanitize] [--out FILE]
+ *   node kernels/build.mjs [--force] [--sanitize] [--bench] [--out FILE]
  *
- * --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer (load it with libasan preloaded).
+ * --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer (load it with libasan preloaded);
+ * --bench builds kernels/bench/bench.c with the kernels into the program dist/kernels/bench instead.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -36,10 +37,12 @@ const SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=u
 
 function options(argv) {
   const at = argv.indexOf("--out");
+  const bench = argv.includes("--bench");
   return {
+    bench,
     force: argv.includes("--force"),
     sanitize: argv.includes("--sanitize"),
-    out: at < 0 ? join(root, "dist", "kernels", "v4kit-kernels.node") : argv[at + 1],
+    out: at < 0 ? join(root, "dist", "kernels", bench ? "bench" : "v4kit-kernels.node") : argv[at + 1],
   };
 }
 
@@ -64,6 +67,7 @@ function fingerprint(parts) {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part).update("\0");
   for (const name of readdirSync(sourceDir).sort()) hash.update(name).update(readFileSync(join(sourceDir, name)));
+  hash.update(readFileSync(join(sourceDir, "..", "bench", "bench.c")));
   return hash.digest("hex");
 }
 
@@ -79,7 +83,7 @@ async function compileAll(compiler, commands) {
   await Promise.all(Array.from({ length: jobs }, worker));
 }
 
-async function build({ force, sanitize, out }) {
+async function build({ bench, force, sanitize, out }) {
   const compiler = findCompiler();
   if (!compiler) {
     console.log(`kernels: no C compiler (${process.env.CC || "cc"}); the TypeScript kernels will run`);
@@ -105,12 +109,13 @@ async function build({ force, sanitize, out }) {
     for (const set of Object.keys(sets).reverse())
       for (const name of sources) compile(name, `${name}.${set}.o`, [`-DV4_SET=${set}`, ...sets[set]]);
     const setList = Object.keys(sets).map((set) => `SET(${set})`).join(" ");
-    compile("addon.c", "addon.o", [`-DV4_SETS(SET)=${setList}`, "-DNAPI_VERSION=8", `-I${includeDirectory()}`]);
+    const main = bench ? "../bench/bench.c" : "addon.c";
+    compile(main, "main.o", [`-DV4_SETS(SET)=${setList}`, "-DNAPI_VERSION=8", `-I${includeDirectory()}`]);
     await compileAll(compiler, commands);
 
-    const shared = process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
-    const binary = join(temporary, "addon.node");
-    await compileAll(compiler, [[...(sanitize ? SANITIZE : []), ...shared, ...objects, "-lm", "-o", binary]]);
+    const linked = bench ? ["-ldl"] : process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
+    const binary = join(temporary, "linked");
+    await compileAll(compiler, [[...(sanitize ? SANITIZE : []), ...objects, ...linked, "-lm", "-o", binary]]);
     renameSync(binary, out);
     writeFileSync(stamp, digest);
     console.log(`kernels: ${Object.keys(sets).join(", ")} built with ${compiler.version} in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);

@@ -14,8 +14,8 @@ enum { SUPER_BLOCK = 256, SUB_BLOCKS_MAX = 16, SWEEP = 4 };
 
 struct affine_traits {
   int sub_length, scale_max, qmax;
-  int sweeps;
-  float codes[5][SWEEP]; /* candidates of the inverse scale, four at a time: x and w are then loaded once for four */
+  int sweeps, plain_sweeps; /* with and without importance */
+  float codes[3][SWEEP]; /* candidates of the inverse scale, four at a time: x and w are then loaded once for four */
   float refine[SWEEP];
 };
 
@@ -78,14 +78,15 @@ V4_INLINE void affine_sweep(const float *x, const float *w, int length, float qm
   for (int c = 0; c < SWEEP; c++) affine_rank(fit, sq[c], sqq[c], sxq[c]);
 }
 
-V4_INLINE void affine_fit(const float *x, const float *w, const struct affine_traits *traits, struct affine_fit *fit) {
+V4_INLINE void affine_fit(const float *x, const float *w, const struct affine_traits *traits, int sweeps,
+                           struct affine_fit *fit) {
   const vf zero = vf_set(0.0f), low = fit->low, high = fit->high;
   const vm ranges = vf_gt(high, low), weighs = vf_gt(fit->sw, zero);
   fit->a = fit->sq = fit->sqq = fit->sxq = zero;
   fit->b = vf_select(weighs, vf_min(fit->swx / vf_select(weighs, fit->sw, vf_set(1.0f)), zero), low);
   fit->gain = fit->b * fit->swx;
   vf start = low, inverse[SWEEP];
-  for (int sweep = 0; sweep < traits->sweeps; sweep++) {
+  for (int sweep = 0; sweep < sweeps; sweep++) {
     const vf range = high - start;
     const vf per_code = vf_inverse_if(vf_gt(range, zero), range);
     for (int c = 0; c < SWEEP; c++) inverse[c] = vf_set(traits->codes[sweep][c]) * per_code;
@@ -144,7 +145,7 @@ V4_INLINE void affine_encode(const struct batch *batch, const struct affine_trai
     even = even + a * a;
     odd = odd + b * b;
   }
-  const vf mean = (even + odd) * (1.0f / SUPER_BLOCK);
+  const vf spread = (even + odd) * (2.0f / SUPER_BLOCK);
 
   vf peak = zero;
   for (int j = 0; j < sub_blocks; j++) {
@@ -154,7 +155,7 @@ V4_INLINE void affine_encode(const struct batch *batch, const struct affine_trai
     vf low = zero, high = vf_load(xj), sw = zero, swx = zero;
     for (int i = 0; i < length; i++) {
       const vf value = vf_load(xj + i * LANES);
-      vf weight = vf_sqrt(mean + value * value);
+      vf weight = vf_sqrt(spread + value * value);
       if (weighted) weight = vf_load(wj + i * LANES) * weight;
       vf_store(wj + i * LANES, weight);
       sw = sw + weight;
@@ -167,7 +168,7 @@ V4_INLINE void affine_encode(const struct batch *batch, const struct affine_trai
     fit->swx = swx;
     fit->low = low;
     fit->high = high;
-    affine_fit(xj, wj, traits, fit);
+    affine_fit(xj, wj, traits, weighted ? traits->sweeps : traits->plain_sweeps, fit);
     slopes[j] = fit->a;
     offsets[j] = -fit->b;
     weights[j] = sw;

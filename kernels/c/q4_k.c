@@ -15,6 +15,7 @@ static const struct affine_traits TRAITS = {
     .scale_max = 63,
     .qmax = 15,
     .sweeps = 3,
+    .plain_sweeps = 3,
     .codes = {{14.0f, 14.54f, 15.08f, 15.62f}, {14.18f, 14.72f, 15.26f, 15.8f}, {14.36f, 14.9f, 15.44f, 15.98f}},
     .refine = {1.0f, 0.98f, 1.02f, 1.04f},
 };

@@ -46,8 +46,8 @@ const offsets = new Float32Array(16);
 const subWeights = new Float32Array(16);
 
 /**
- * The search shared by q2_K, q4_K and q5_K. Weights are importance * sqrt(mean x^2 + x^2) (importance 1 if there
- * is none), which makes large values count more without letting them rule.
+ * The search shared by q2_K, q4_K and q5_K. Weights are importance * sqrt(2 mean(x^2) + x^2) (importance 1 if
+ * there is none), which makes large values count more without letting them rule.
  *
  * 1. Every sub-block gets its line x = a q + b (see fitAffine).
  * 2. The a and the -b of the super-block are each fitted with 4- or 6-bit codes and one f16 (see fitScales).
@@ -75,7 +75,7 @@ export function fitAffineBlock(
     even = fround(even + fround(x[i] * x[i]));
     odd = fround(odd + fround(x[i + 1] * x[i + 1]));
   }
-  const mean = fround(fround(even + odd) * fround(1 / SUPER_BLOCK));
+  const spread = fround(fround(even + odd) * fround(2 / SUPER_BLOCK));
 
   let peak = 0;
   for (let j = 0; j < subBlocks; j++) {
@@ -85,7 +85,7 @@ export function fitAffineBlock(
     let sw = 0;
     let swx = 0;
     for (let i = begin; i < begin + subLength; i++) {
-      const root = fround(Math.sqrt(fround(mean + fround(x[i] * x[i]))));
+      const root = fround(Math.sqrt(fround(spread + fround(x[i] * x[i]))));
       const w = importance ? fround(importance[weightsFrom + i] * root) : root;
       weights[i] = w;
       sw = fround(sw + w);
@@ -95,7 +95,7 @@ export function fitAffineBlock(
     }
     peak = max(max(high, -low), peak);
     sums[j] = { sw, swx, low, high };
-    fits[j] = fitAffine(x, weights, begin, subLength, traits, sums[j]);
+    fits[j] = fitAffine(x, weights, begin, subLength, traits, sums[j], importance !== undefined);
     slopes[j] = fits[j].a;
     offsets[j] = -fits[j].b;
     subWeights[j] = sw;
@@ -137,9 +137,7 @@ function rechoose(
     );
   const rounded = block.mins[j];
   const inverseSqq = fround(1 / sqq);
-  let best = fround(
-    error(fround(d * block.scales[j]), fround(dmin * rounded)) - fround(gain * TIE),
-  );
+  let best = fround(error(fround(d * block.scales[j]), fround(dmin * rounded)) - fround(gain * TIE));
   for (let reach = -MIN_REACH; reach <= MIN_REACH; reach++) {
     const minCode = clamp(rounded + reach, 0, scaleMax);
     const minimum = fround(dmin * minCode);

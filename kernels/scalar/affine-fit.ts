@@ -28,6 +28,8 @@ export interface AffineSearch {
    * Every sweep starts from the best b so far.
    */
   readonly sweeps: readonly (readonly number[])[];
+  /** How many of the sweeps are made without importance, which is easier to fit. */
+  readonly plainSweeps: number;
   /** One last sweep around the winner: factors of its inverse scale. */
   readonly refine: readonly number[];
 }
@@ -84,15 +86,16 @@ export function fitAffine(
   w: Float32Array,
   from: number,
   length: number,
-  { qmax, sweeps, refine }: AffineSearch,
+  { qmax, sweeps, plainSweeps, refine }: AffineSearch,
   sums: SubBlockSums,
+  weighted: boolean,
 ): AffineFit {
   const { sw, swx, low, high } = sums;
   if (!(high > low)) return { a: 0, b: low, gain: 0, sq: 0, sqq: 0, sxq: 0 };
   const flat = sw > 0 ? min(fround(swx / sw), 0) : low;
   const fit: AffineFit = { a: 0, b: flat, gain: fround(flat * swx), sq: 0, sqq: 0, sxq: 0 };
   let start = low;
-  for (const sweep of sweeps) {
+  for (const sweep of weighted ? sweeps : sweeps.slice(0, plainSweeps)) {
     const range = fround(high - start);
     const perCode = inverseIf(range > 0, range);
     for (const codes of sweep) {

@@ -12,7 +12,9 @@ import { iq3_s } from "./iq3-s.ts";
 import { iq3_xxs } from "./iq3-xxs.ts";
 import { F16_MAX } from "./limits.ts";
 import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
+import { q2_K } from "./q2_k.ts";
 import { q4_K } from "./q4_k.ts";
+import { q5_K } from "./q5_k.ts";
 import { q8_0 } from "./q8_0.ts";
 
 export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
@@ -20,6 +22,9 @@ export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
   f16,
   bf16,
   q8_0,
+  q2_K,
+  q4_K,
+  q5_K,
   mxfp4,
   iq2_xxs,
   iq2_xs,

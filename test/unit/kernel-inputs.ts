@@ -37,13 +37,16 @@ export function plausibleInputs(weights: number, rowLength = 1024, seed = 1): Ke
   const rows = Math.max(1, Math.round(weights / rowLength / 6));
   const normal = createNormal(seed);
   const heavy = createHeavy(seed + 1);
-  const fill = (value: (i: number) => number) => Float32Array.from({ length: rows * rowLength }, (_, i) => value(i));
+  const fill = (value: (i: number) => number) =>
+    Float32Array.from({ length: rows * rowLength }, (_, i) => value(i));
   const importance = Float32Array.from({ length: rowLength }, () => normal() ** 2 + 1e-3);
   const skewed = Float32Array.from({ length: rowLength }, () => 40 * Math.exp(2 * normal()));
   const sources = {
     normal: fill(() => 0.02 * normal()),
     "heavy tails": fill(() => 0.02 * heavy()),
-    "fp4 grid": fill((i) => 2 ** ((i >> 5) % 5) * 0.004 * FP4[Math.floor(Math.abs(heavy()) * 2) & 7] * Math.sign(normal())),
+    "fp4 grid": fill(
+      (i) => 2 ** ((i >> 5) % 5) * 0.004 * FP4[Math.floor(Math.abs(heavy()) * 2) & 7] * Math.sign(normal()),
+    ),
   };
   return Object.entries(sources).flatMap(([name, values], k) => [
     { name, rows, rowLength, values },

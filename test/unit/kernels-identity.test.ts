@@ -20,7 +20,9 @@ function encodeWith(kernels: Kernels, format: EncodableFormat, input: KernelInpu
   const { blockLength, blockBytes } = codecs[format]!;
   const dst = new Uint8Array((input.values.length / blockLength) * blockBytes);
   const { rowLength, importance } = input;
-  expect(kernels.encode(format, input.values, dst, { rowLength, ...(importance && { importance }) })).toBe(-1);
+  expect(kernels.encode(format, input.values, dst, { rowLength, ...(importance && { importance }) })).toBe(
+    -1,
+  );
   return dst;
 }
 
@@ -72,7 +74,12 @@ describe.each(formats)("%s", (format, { blockLength, blockBytes }) => {
       fc.constantFrom(0, -0, 1, -1, 0.5, 2 ** -24, 2 ** -26, 65504, -65504),
     );
     const rowLength = Math.max(blockLength, 256);
-    const row = fc.float32Array({ minLength: rowLength, maxLength: rowLength, noNaN: true, noDefaultInfinity: true });
+    const row = fc.float32Array({
+      minLength: rowLength,
+      maxLength: rowLength,
+      noNaN: true,
+      noDefaultInfinity: true,
+    });
     fc.assert(
       fc.property(
         fc.array(value, { minLength: rowLength, maxLength: rowLength, size: "max" }),
