@@ -3,7 +3,7 @@
  * scalar/codebook-encode.ts, scalar/codebook-search.ts; step numbers and the order of operations are theirs.
  *
  * Before it, a format includes its generated codebook (CODES, MAGNITUDES, best_entry) and defines
- * GROUP_LENGTH, EVEN_SIGNS, ENERGY_FACTOR, FALLBACK and FACTORS.
+ * GROUP_LENGTH, EVEN_SIGNS, SCALE_FROM_PEAK and FACTORS (see CodebookTraits).
  */
 #include <pthread.h>
 
@@ -28,9 +28,15 @@ enum {
  * a constructor would run this set's instructions on machines that do not have them.
  */
 static int32_t by_identity[IDENTITIES];
-static pthread_once_t by_identity_once = PTHREAD_ONCE_INIT;
+static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
 
-static void fill_by_identity(void) {
+/* Level l of element j as a part of the identity, for every lane: a memory operand is cheaper than a constant. */
+static int32_t identity_part[ENTRY_LENGTH][RADIX - 1][LANES];
+
+static void fill_tables(void) {
+  for (int j = 0, place = 1; j < ENTRY_LENGTH; j++, place *= RADIX)
+    for (int l = 1; l < RADIX; l++)
+      for (int lane = 0; lane < LANES; lane++) identity_part[j][l - 1][lane] = l * place;
   for (int index = 0; index < ENTRIES; index++) {
     int identity = 0;
     for (int j = ENTRY_LENGTH - 1; j >= 0; j--)
@@ -49,7 +55,7 @@ struct prepared {
   float w[LENGTH * LANES], wv[LENGTH * LANES];
   vi odd_signs[LENGTH / 8];
   vf entry_w[ENTRY_SLOTS], entry_wv[ENTRY_SLOTS];
-  vf group_w[GROUPS], group_wv[GROUPS], group_energy[GROUPS];
+  vf group_w[GROUPS], group_wv[GROUPS], group_energy[GROUPS], typical[GROUPS]; /* typical: r of step 3 */
 };
 
 /* Magnitude of element j, given the levels of its entry. */
@@ -64,13 +70,13 @@ V4_INLINE vi levels_of(vi identity) { return LEVEL_BITS == 2 ? vi_gather(by_iden
 /* Least packed sum over the codebook. Not inlined: it is long, and called from two places. */
 static __attribute__((noinline)) vi search_packed(const float *w, const float *wv, const vf *of_w, const vf *of_wv) {
   vi step[ENTRY_LENGTH][RADIX - 1];
-  int place = 1;
 #pragma GCC unroll 8
-  for (int j = 0; j < ENTRY_LENGTH; j++, place *= RADIX) {
+  for (int j = 0; j < ENTRY_LENGTH; j++) {
     const vf wj = vf_load(w + j * LANES), wvj = vf_load(wv + j * LANES);
 #pragma GCC unroll 8
     for (int l = 1; l < RADIX; l++)
-      step[j][l - 1] = (vi_round(wj * of_w[l - 1] - wvj * of_wv[l - 1]) << IDENTITY_BITS) + l * place;
+      step[j][l - 1] = (vi_round(wj * of_w[l - 1] - wvj * of_wv[l - 1]) << IDENTITY_BITS) +
+                       vi_load(identity_part[j][l - 1]);
   }
   return best_entry(step);
 }
@@ -107,17 +113,13 @@ V4_INLINE vm set_weights(struct prepared *p, const float *x, const float *import
     even = even + v0 * v0;
     odd = odd + v1 * v1;
   }
-  const vf mean = (even + odd) * (1.0f / LENGTH), energy = mean * (float)ENERGY_FACTOR;
+  const vf energy = (even + odd) * (2.0f / LENGTH);
   const vm zero = vf_lt(peak, vf_set(TINY));
   for (int i = 0; i < LENGTH; i++) {
     /* A lane whose block is zero must not run into 0/0; its result is dropped. */
     const vf v = vf_select(zero, vf_set(0.0f), vf_abs(vf_load(x + i * LANES)));
-    const vf square = v * v;
-    vf w;
-    if (importance) w = vf_load(importance + i * LANES) * vf_sqrt(energy + square);
-    else if (FALLBACK == FLAT) w = vf_sqrt(energy + square);
-    else if (FALLBACK == SQUARE_AND_MEAN) w = mean * 0.5f + square;
-    else w = vf_max(square, mean * 0x1p-24f);
+    const vf root = vf_sqrt(energy + v * v);
+    const vf w = importance ? vf_load(importance + i * LANES) * root : root;
     vf_store(p->w + i * LANES, w);
     vf_store(p->wv + i * LANES, w * v);
   }
@@ -156,26 +158,32 @@ V4_INLINE void set_signs(struct prepared *p, const float *x, vi *signs) {
 
 V4_INLINE void set_sums(struct prepared *p, const float *x) {
   for (int group = 0; group < GROUPS; group++) {
-    vf group_w = vf_set(0.0f), group_wv = group_w, group_energy = group_w;
+    const vf zero = vf_set(0.0f);
+    vf group_w = zero, group_wv = zero, group_energy = zero, group_abs = zero, peak = zero;
     for (int entry = group * GROUP_SLOTS; entry < (group + 1) * GROUP_SLOTS; entry++) {
-      vf sum_w = vf_set(0.0f), sum_wv = sum_w, sum_signed = sum_w, energy = sum_w;
+      vf sum_w = zero, sum_wv = zero, sum_signed = zero, energy = zero;
 #pragma GCC unroll 8
       for (int i = entry * ENTRY_LENGTH; i < (entry + 1) * ENTRY_LENGTH; i++) {
-        const vf wv = vf_load(p->wv + i * LANES);
+        const vf wv = vf_load(p->wv + i * LANES), v = vf_abs(vf_load(x + i * LANES));
+        peak = vf_max(v, peak);
         sum_w = sum_w + vf_load(p->w + i * LANES);
         sum_wv = sum_wv + vf_abs(wv);
         sum_signed = sum_signed + wv;
-        energy = energy + vf_abs(wv) * vf_abs(vf_load(x + i * LANES));
+        energy = energy + vf_abs(wv) * v;
       }
       p->entry_w[entry] = sum_w;
       p->entry_wv[entry] = sum_wv;
       group_w = group_w + sum_w;
       group_wv = group_wv + sum_signed;
+      group_abs = group_abs + sum_wv;
       group_energy = group_energy + energy;
     }
     p->group_w[group] = group_w;
     p->group_wv[group] = group_wv;
     p->group_energy[group] = group_energy;
+    const vm some = vf_lt(zero, group_abs);
+    p->typical[group] =
+        SCALE_FROM_PEAK ? peak : vf_select(some, group_energy / vf_select(some, group_abs, vf_set(1.0f)), zero);
   }
 }
 
@@ -200,13 +208,9 @@ V4_INLINE void least_squares(const struct prepared *p, int group, const vi *foun
 /* Step 3. */
 V4_INLINE vf find_scale(const struct prepared *p, int group) {
   const vf zero = vf_set(0.0f);
-  vf sum_wv = zero;
-  for (int k = 0; k < GROUP_SLOTS; k++) sum_wv = sum_wv + p->entry_wv[group * GROUP_SLOTS + k];
-  const vm some = vf_lt(zero, sum_wv);
-  const vf r = vf_select(some, p->group_energy[group] / vf_select(some, sum_wv, vf_set(1.0f)), zero);
   vf least = vf_set(3e38f), best = zero;
   for (size_t t = 0; t < sizeof FACTORS / sizeof *FACTORS; t++) {
-    vf scale = r * FACTORS[t], a, b;
+    vf scale = p->typical[group] * FACTORS[t], a, b;
     vi found[GROUP_SLOTS];
     search_group(p, group, scale, found);
     least_squares(p, group, found, &a, &b);
@@ -223,41 +227,62 @@ V4_INLINE vf find_scale(const struct prepared *p, int group) {
 /* Step 4 for one group; the identities chosen go to `chosen`. */
 V4_INLINE vi choose_levels(const struct prepared *p, int group, vf scale, vf d, vf inverse_d, vi *chosen) {
   const vf ideal = (scale * inverse_d - 1.0f) * 0.5f;
-  const vi middle = vi_round(vf_min(ideal, vf_set(1000.0f)));
+  const vi lower = vi_round(vf_min(ideal, vf_set(1000.0f)) - 0.5f);
   vf least = vf_set(3e38f);
   vi best = vi_set(0);
-  for (int step = -1; step <= 1; step++) {
-    const vi s = vi_clamp(middle + step, vi_set(0), vi_set(15));
+  for (int k = 0; k < GROUP_SLOTS; k++) chosen[k] = vi_set(0);
+  for (int step = 0; step <= 1; step++) {
+    const vi s = vi_clamp(lower + step, vi_set(0), vi_set(15));
     vi found[GROUP_SLOTS];
     const vf error = search_group(p, group, d * vf_from_int(s + s + 1), found);
     const vm less = vf_lt(error, least);
     least = vf_select(less, error, least);
     best = vi_select(less, s, best);
-    for (int k = 0; k < GROUP_SLOTS; k++) chosen[k] = step < 0 ? found[k] : vi_select(less, found[k], chosen[k]);
+    for (int k = 0; k < GROUP_SLOTS; k++) chosen[k] = vi_select(less, found[k], chosen[k]);
   }
   return best;
 }
 
-/* Step 5. `levels` by entry. */
-V4_INLINE void move_wrong_signs(const struct prepared *p, const vi *levels, vi *signs) {
-  for (int byte = 0; byte < LENGTH / 8; byte++) {
-    vf least = vf_set(3e38f);
-    vi wrong = vi_set(0);
+/* Steps 5 and 6; `levels` by entry. Returns the f16 bits of d. */
+V4_INLINE vi finish(const struct prepared *p, const vi *levels, struct codebook_block *out) {
+  const vf zero = vf_set(0.0f);
+  vf numerator = zero, denominator = zero;
+  for (int group = 0; group < GROUPS; group++) {
+    vf a = zero, b = zero;
+    for (int first = group * GROUP_LENGTH; first < (group + 1) * GROUP_LENGTH; first += 8) {
+      vf byte_a = zero, byte_b = zero, least = vf_set(3e38f);
+      vi wrong = vi_set(0);
 #pragma GCC unroll 8
-    for (int j = 0; j < 8; j++) {
-      const int i = 8 * byte + j;
-      const vf cost = vf_abs(vf_load(p->wv + i * LANES)) * magnitude_of(levels[i / ENTRY_LENGTH], i % ENTRY_LENGTH);
-      const vm less = vf_lt(cost, least);
-      least = vf_select(less, cost, least);
-      wrong = vi_select(less, vi_set(1 << j), wrong);
+      for (int j = 0; j < 8; j++) {
+        const int i = first + j;
+        const vf m = magnitude_of(levels[i / ENTRY_LENGTH], j % ENTRY_LENGTH);
+        const vf cost = vf_abs(vf_load(p->wv + i * LANES)) * m;
+        byte_a = byte_a + cost;
+        byte_b = byte_b + vf_load(p->w + i * LANES) * m * m;
+        const vm less = vf_lt(cost, least);
+        least = vf_select(less, cost, least);
+        wrong = vi_select(less, vi_set(1 << j), wrong);
+      }
+      if (EVEN_SIGNS) {
+        const vi odd = vi_set(0) - p->odd_signs[first / 8];
+        out->signs[first / 8] = out->signs[first / 8] ^ (wrong & odd);
+        byte_a = byte_a - vi_as_float(vf_bits(least * 2.0f) & odd);
+      }
+      a = a + byte_a;
+      b = b + byte_b;
     }
-    signs[byte] = signs[byte] ^ (wrong & (vi_set(0) - p->odd_signs[byte]));
+    const vf f = vf_from_int(out->scales[group] + out->scales[group] + 1);
+    numerator = numerator + f * a;
+    denominator = denominator + f * f * b;
   }
+  const vm fits = vm_and(vf_lt(zero, numerator), vf_lt(zero, denominator));
+  const vi d = vf_to_half(vf_select(fits, numerator / vf_select(fits, denominator, vf_set(1.0f)), zero));
+  return vi_select(vi_lt(vi_set(0), d), d, out->d);
 }
 
 /* Where the result is all zero bytes, every field of `out` is 0. */
 static void encode_lanes(const struct batch *batch, struct codebook_block *out) {
-  pthread_once(&by_identity_once, fill_by_identity);
+  pthread_once(&tables_once, fill_tables);
   float x[LENGTH * LANES];
   struct prepared p;
   lanes_transpose(batch->src, LENGTH, x);
@@ -290,7 +315,7 @@ static void encode_lanes(const struct batch *batch, struct codebook_block *out) 
       out->entries[group * GROUP_SLOTS + k] = vi_shr(entry, 16) & keep;
     }
   }
-  if (EVEN_SIGNS) move_wrong_signs(&p, levels, out->signs);
+  out->d = finish(&p, levels, out) & keep;
   for (int byte = 0; byte < LENGTH / 8; byte++) out->signs[byte] = out->signs[byte] & keep;
 }
 

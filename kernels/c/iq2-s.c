@@ -3,10 +3,8 @@
 #include "vec.h"
 
 #include "codebook-iq2-s.h"
-#include "codebook-traits.h"
 
-enum { GROUP_LENGTH = 16, EVEN_SIGNS = 0, ENERGY_FACTOR = 2 };
-#define FALLBACK SQUARE_AND_MEAN
+enum { GROUP_LENGTH = 16, EVEN_SIGNS = 0, SCALE_FROM_PEAK = 0 };
 static const float FACTORS[] = {0.22f, 0.273f, 0.339f, 0.42f};
 
 #include "codebook.h"

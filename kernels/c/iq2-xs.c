@@ -3,10 +3,8 @@
 #include "vec.h"
 
 #include "codebook-iq2-xs.h"
-#include "codebook-traits.h"
 
-enum { GROUP_LENGTH = 16, EVEN_SIGNS = 1, ENERGY_FACTOR = 1 };
-#define FALLBACK FLAT
+enum { GROUP_LENGTH = 16, EVEN_SIGNS = 1, SCALE_FROM_PEAK = 0 };
 static const float FACTORS[] = {0.22f, 0.273f, 0.339f, 0.42f};
 
 #include "codebook.h"

@@ -3,11 +3,9 @@
 #include "vec.h"
 
 #include "codebook-iq2-xxs.h"
-#include "codebook-traits.h"
 
-enum { GROUP_LENGTH = 32, EVEN_SIGNS = 1, ENERGY_FACTOR = 1 };
-#define FALLBACK FLAT
-static const float FACTORS[] = {0.22f, 0.273f, 0.339f, 0.42f};
+enum { GROUP_LENGTH = 32, EVEN_SIGNS = 1, SCALE_FROM_PEAK = 0 };
+static const float FACTORS[] = {0.24f, 0.31f, 0.4f};
 
 #include "codebook.h"
 

@@ -3,11 +3,9 @@
 #include "vec.h"
 
 #include "codebook-iq3-s.h"
-#include "codebook-traits.h"
 
-enum { GROUP_LENGTH = 32, EVEN_SIGNS = 0, ENERGY_FACTOR = 2 };
-#define FALLBACK SQUARE
-static const float FACTORS[] = {0.1f, 0.12f, 0.145f, 0.175f};
+enum { GROUP_LENGTH = 32, EVEN_SIGNS = 0, SCALE_FROM_PEAK = 1 };
+static const float FACTORS[] = {1.0f / 14.0f, 1.0f / 16.0f};
 
 #include "codebook.h"
 

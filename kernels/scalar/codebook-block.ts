@@ -12,11 +12,8 @@ export interface CodebookTraits {
   readonly groupLength: 16 | 32;
   /** 7 of 8 sign bits are stored, the number of negatives being even. */
   readonly evenSigns: boolean;
-  /** With importance, the weight of an error is importance * sqrt(energyFactor * mean(x^2) + x^2). */
-  readonly energyFactor: 1 | 2;
-  /** Without, it is that with importance 1 ("flat"), mean(x^2) / 2 + x^2, or x^2. */
-  readonly fallback: "flat" | "square-and-mean" | "square";
-  /** Scales tried per group, see codebook-encode.ts. */
+  /** What foretells a group's scale, see codebook-encode.ts, and the multiples of it that are tried. */
+  readonly scaleFrom: "mean" | "peak";
   readonly factors: readonly number[];
 }
 

@@ -5,22 +5,22 @@ import { TINY } from "./limits.ts";
 
 const fround = Math.fround;
 
-/** Without importance, a weight x^2 is at least this part of mean(x^2): a zero has to be encoded, too. */
-const FLOOR = 2 ** -24;
-
 /**
  * The encoder of the iq2 and iq3 formats, in f32, every operation in the order written (the compiled kernels run
  * one super-block per lane and do the same). v = |x|, m = a magnitude of the codebook, y = sign a m.
  *
- * 1. Each element gets its weight w (see CodebookTraits).
+ * 1. The weight of an element's squared error is w = importance * sqrt(2 mean(x^2) + x^2), mean over the 256;
+ *    without importance, 1 for it.
  * 2. Parity: where 8 elements must have an even number of negatives and have not, the one with the least w v^2
  *    gets the wrong sign, which is the same as a negative v.
- * 3. Per group a scale: r = sum w v^2 / sum w v foretells it within a factor of two. At each of `factors` times r
- *    the best entries are found exhaustively; their least-squares scale is A / B with A = sum w v m, B = sum w m^2,
- *    and leaves the error sum w v^2 - A^2 / B. The scale with the least error stays.
- * 4. d = largest scale / 31 as f16. Per group, s = (scale / d - 1) / 2 rounded, less one and plus one are each
- *    searched with the very scale d (2 s + 1) that decoding will use; the least error wins, the lower s in a tie.
+ * 3. Per group a scale. Its order of magnitude comes from r = sum w v^2 / sum w v ("mean": three levels, most
+ *    elements near the middle one) or r = max v ("peak": eight levels, the largest element decides). At each of
+ *    `factors` times r the best entries are found exhaustively; their least-squares scale is A / B with
+ *    A = sum w v m, B = sum w m^2, and leaves the error sum w v^2 - A^2 / B. The scale with the least error stays.
+ * 4. d = largest scale / 31 as f16. Per group, the two integers s around (scale / d - 1) / 2 are searched with the
+ *    very scale d (2 s + 1) that decoding will use; the least error wins, the lower s in a tie.
  * 5. Parity again: with the magnitudes known, the wrong sign moves to the element where w v m is least.
+ * 6. With everything else fixed, d becomes its least-squares value, as f16.
  *
  * Importance is normalised. A scale never exceeds the largest value, so that d is finite.
  * Returns a function that fills `block` from `src[from ...]`, or says false when the block is all zero bytes.
@@ -57,15 +57,10 @@ export function createCodebookEncoder(traits: CodebookTraits) {
       even = fround(even + fround(v[i] * v[i]));
       odd = fround(odd + fround(v[i + 1] * v[i + 1]));
     }
-    const mean = fround(fround(even + odd) * fround(1 / SUPER_BLOCK));
-    const energy = fround(mean * traits.energyFactor);
-    const least = fround(mean * FLOOR);
+    const energy = fround(fround(even + odd) * fround(2 / SUPER_BLOCK));
     for (let i = 0; i < SUPER_BLOCK; i++) {
-      const square = fround(v[i] * v[i]);
-      if (importance) w[i] = importance[from + i] * fround(Math.sqrt(fround(energy + square)));
-      else if (traits.fallback === "flat") w[i] = Math.sqrt(fround(energy + square));
-      else if (traits.fallback === "square-and-mean") w[i] = fround(0.5 * mean) + square;
-      else w[i] = Math.max(square, least);
+      const root = fround(Math.sqrt(fround(energy + fround(v[i] * v[i]))));
+      w[i] = importance ? importance[from + i] * root : root;
       wv[i] = w[i] * v[i];
     }
   }
@@ -148,11 +143,21 @@ export function createCodebookEncoder(traits: CodebookTraits) {
     return { a, b };
   }
 
-  /** Step 3. */
-  function setScale(group: number): void {
+  /** r of step 3. */
+  function typicalValue(group: number): number {
+    if (traits.scaleFrom === "peak") {
+      let peak = 0;
+      for (let i = group * groupLength; i < (group + 1) * groupLength; i++) peak = Math.max(peak, v[i]);
+      return peak;
+    }
     let sumWv = 0;
     for (let k = 0; k < entriesPerGroup; k++) sumWv = fround(sumWv + entryWv[group * entriesPerGroup + k]);
-    const r = sumWv > 0 ? fround(groupEnergy[group] / sumWv) : 0;
+    return sumWv > 0 ? fround(groupEnergy[group] / sumWv) : 0;
+  }
+
+  /** Step 3. */
+  function setScale(group: number): void {
+    const r = typicalValue(group);
     let least = fround(3e38);
     for (const factor of factors) {
       let scale = fround(r * factor);
@@ -170,10 +175,10 @@ export function createCodebookEncoder(traits: CodebookTraits) {
   /** Step 4 for one group. */
   function chooseLevels(group: number, d: number, block: CodebookBlock): void {
     const ideal = fround(fround(fround(groupScale[group] * fround(1 / d)) - 1) * 0.5);
-    const middle = fround(fround(Math.min(ideal, 1000) + 12582912) - 12582912);
+    const lower = fround(fround(fround(Math.min(ideal, 1000) - 0.5) + 12582912) - 12582912);
     let least = fround(3e38);
-    for (let step = -1; step <= 1; step++) {
-      const s = Math.max(0, Math.min(15, middle + step));
+    for (let step = 0; step <= 1; step++) {
+      const s = Math.max(0, Math.min(15, lower + step));
       const error = searchGroup(group, fround(d * (2 * s + 1)));
       if (error < least) {
         least = error;
@@ -183,23 +188,42 @@ export function createCodebookEncoder(traits: CodebookTraits) {
     }
   }
 
-  /** Step 5. */
-  function moveWrongSigns(signs: Uint8Array): void {
-    for (let byte = 0; byte < signs.length; byte++) {
-      if (!oddSigns[byte]) continue;
-      let least = fround(3e38);
-      let wrong = 0;
-      for (let j = 0; j < 8; j++) {
-        const i = 8 * byte + j;
-        const m = magnitudeOf[chosen[Math.floor(i / entryLength)] * entryLength + (i % entryLength)];
-        const cost = fround(Math.abs(wv[i]) * m);
-        if (cost < least) {
-          least = cost;
-          wrong = j;
+  /** Steps 5 and 6. */
+  function finish(block: CodebookBlock): void {
+    let numerator = 0;
+    let denominator = 0;
+    for (let group = 0; group < groups; group++) {
+      let a = 0;
+      let b = 0;
+      for (let first = group * groupLength; first < (group + 1) * groupLength; first += 8) {
+        let byteA = 0;
+        let byteB = 0;
+        let least = fround(3e38);
+        let wrong = 0;
+        for (let j = 0; j < 8; j++) {
+          const i = first + j;
+          const m = magnitudeOf[chosen[Math.floor(i / entryLength)] * entryLength + (i % entryLength)];
+          const cost = fround(Math.abs(wv[i]) * m);
+          byteA = fround(byteA + cost);
+          byteB = fround(byteB + fround(fround(w[i] * m) * m));
+          if (cost < least) {
+            least = cost;
+            wrong = j;
+          }
         }
+        if (oddSigns[first / 8]) {
+          block.signs[first / 8] ^= 1 << wrong;
+          byteA = fround(byteA - fround(2 * least));
+        }
+        a = fround(a + byteA);
+        b = fround(b + byteB);
       }
-      signs[byte] ^= 1 << wrong;
+      const f = 2 * block.scales[group] + 1;
+      numerator = fround(numerator + fround(f * a));
+      denominator = fround(denominator + fround(f * f * b));
     }
+    const d = numerator > 0 && denominator > 0 ? f32ToF16(fround(numerator / denominator)) : 0;
+    if (d > 0) block.d = d;
   }
 
   return function encode(
@@ -227,7 +251,7 @@ export function createCodebookEncoder(traits: CodebookTraits) {
     const d = f16ToF32(block.d);
     if (d === 0) return false;
     for (let group = 0; group < groups; group++) chooseLevels(group, d, block);
-    moveWrongSigns(block.signs);
+    finish(block);
     for (let entry = 0; entry < chosen.length; entry++) block.entries[entry] = search.indexOf[chosen[entry]];
     return true;
   };

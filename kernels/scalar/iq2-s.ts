@@ -11,8 +11,7 @@ export const iq2_s = codebookCodec(
     codebook: codebooks.iq2_s,
     groupLength: 16,
     evenSigns: false,
-    energyFactor: 2,
-    fallback: "square-and-mean",
+    scaleFrom: "mean",
     factors: [0.22, 0.273, 0.339, 0.42],
   },
   (block, dst, at) => {

@@ -11,8 +11,7 @@ export const iq2_xs = codebookCodec(
     codebook: codebooks.iq2_xs,
     groupLength: 16,
     evenSigns: true,
-    energyFactor: 1,
-    fallback: "flat",
+    scaleFrom: "mean",
     factors: [0.22, 0.273, 0.339, 0.42],
   },
   (block, dst, at) => {

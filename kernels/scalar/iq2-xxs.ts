@@ -11,9 +11,8 @@ export const iq2_xxs = codebookCodec(
     codebook: codebooks.iq2_xxs,
     groupLength: 32,
     evenSigns: true,
-    energyFactor: 1,
-    fallback: "flat",
-    factors: [0.22, 0.273, 0.339, 0.42],
+    scaleFrom: "mean",
+    factors: [0.24, 0.31, 0.4],
   },
   (block, dst, at) => {
     dst[at] = block.d;

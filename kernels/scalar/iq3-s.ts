@@ -11,9 +11,8 @@ export const iq3_s = codebookCodec(
     codebook: codebooks.iq3_s,
     groupLength: 32,
     evenSigns: false,
-    energyFactor: 2,
-    fallback: "square",
-    factors: [0.1, 0.12, 0.145, 0.175],
+    scaleFrom: "peak",
+    factors: [1 / 14, 1 / 16],
   },
   (block, dst, at) => {
     dst[at] = block.d;

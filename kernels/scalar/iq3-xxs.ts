@@ -11,9 +11,8 @@ export const iq3_xxs = codebookCodec(
     codebook: codebooks.iq3_xxs,
     groupLength: 32,
     evenSigns: true,
-    energyFactor: 2,
-    fallback: "square",
-    factors: [0.1, 0.12, 0.145, 0.175],
+    scaleFrom: "peak",
+    factors: [1 / 11, 1 / 13, 1 / 15, 1 / 17],
   },
   (block, dst, at) => {
     dst[at] = block.d;
