@@ -18,8 +18,10 @@
   BOTH(bf16, 1, 2, 0x1.fefffep127f) /* the last value that does not round to infinity */ \
   BOTH(q8_0, 32, 34, F16_MAX) \
   BOTH(q2_K, 256, 84, F16_MAX) \
+  BOTH(q3_K, 256, 110, F16_MAX) \
   BOTH(q4_K, 256, 144, F16_MAX) \
   BOTH(q5_K, 256, 176, F16_MAX) \
+  BOTH(q6_K, 256, 210, F16_MAX) \
   BOTH(mxfp4, 32, 17, 0x1p60f) /* squares of errors stay finite */ \
   BOTH(iq2_xxs, 256, 66, F16_MAX) \
   BOTH(iq2_xs, 256, 74, F16_MAX) \

@@ -36,6 +36,7 @@ V4_INLINE vi vi_select(vm m, vi a, vi b) { return (vi)_mm256_blendv_epi8((__m256
 V4_INLINE vi vf_bits(vf a) { return (vi)_mm256_castps_si256(a); }
 V4_INLINE vf vi_as_float(vi a) { return _mm256_castsi256_ps((__m256i)a); }
 V4_INLINE vf vf_from_int(vi a) { return _mm256_cvtepi32_ps((__m256i)a); }
+V4_INLINE vf vf_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 V4_INLINE vi vi_round(vf a) { return (vi)_mm256_cvtps_epi32(a); }
 
 V4_INLINE vi vi_gather(const int32_t *table, vi i) { return (vi)_mm256_i32gather_epi32(table, (__m256i)i, 4); }

@@ -36,6 +36,7 @@ V4_INLINE vi vi_select(vm m, vi a, vi b) { return (vi)_mm512_mask_blend_epi32(m,
 V4_INLINE vi vf_bits(vf a) { return (vi)_mm512_castps_si512(a); }
 V4_INLINE vf vi_as_float(vi a) { return _mm512_castsi512_ps((__m512i)a); }
 V4_INLINE vf vf_from_int(vi a) { return _mm512_cvtepi32_ps((__m512i)a); }
+V4_INLINE vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 V4_INLINE vi vi_round(vf a) { return (vi)_mm512_cvtps_epi32(a); }
 
 V4_INLINE vi vi_gather(const int32_t *table, vi i) { return (vi)_mm512_i32gather_epi32((__m512i)i, table, 4); }

@@ -39,6 +39,7 @@ V4_INLINE vi vi_shr(vi a, int n) {
 V4_INLINE vi vf_bits(vf a) { return vreinterpretq_s32_f32(a); }
 V4_INLINE vf vi_as_float(vi a) { return vreinterpretq_f32_s32(a); }
 V4_INLINE vf vf_from_int(vi a) { return vcvtq_f32_s32(a); }
+V4_INLINE vf vf_round(vf a) { return vrndnq_f32(a); }
 V4_INLINE vi vi_round(vf a) { return vcvtnq_s32_f32(a); }
 
 V4_INLINE vi vi_gather(const int32_t *table, vi i) {

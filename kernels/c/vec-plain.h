@@ -44,6 +44,7 @@ V4_INLINE vf vi_as_float(vi a) {
   return r;
 }
 V4_INLINE vf vf_from_int(vi a) { return (float)a; }
+V4_INLINE vf vf_round(vf a) { return (a + 12582912.0f) - 12582912.0f; }
 V4_INLINE vi vi_round(vf a) { return vf_bits(a + 12582912.0f) - 0x4b400000; }
 
 /* table[i] for any table; table[i] for 16 floats, i in 0..15. */

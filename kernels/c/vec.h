@@ -6,7 +6,8 @@
  * operations in the same order per block, and their bytes are identical. What keeps it so:
  *   - compiled with -ffp-contract=off, never -ffast-math; no rcp/rsqrt estimates;
  *   - min and max are `a < b ? a : b` and `a > b ? a : b` (x86 operand order) on every set;
- *   - vi_round is round-to-nearest-even and only defined for |x| < 2^22: clamp first.
+ *   - vi_round and vf_round are round-to-nearest-even and only defined for |x| < 2^22: clamp first. Sets differ
+ *     in whether -0.3 becomes -0 or 0, which no sum shows: never store the sign of a rounded zero.
  *
  * `vf` is LANES floats, `vi` LANES int32, `vm` a mask. + - * / (and for vi + - & | ^ << >>) are the
  * compiler's own operators, also between a vector and a scalar constant; the rest is below.
@@ -45,8 +46,6 @@ V4_INLINE vm vf_gt(vf a, vf b) { return vf_lt(b, a); }
 V4_INLINE vm vi_gt(vi a, vi b) { return vi_lt(b, a); }
 V4_INLINE vf vf_clamp(vf a, vf low, vf high) { return vf_max(vf_min(a, high), low); }
 V4_INLINE vi vi_clamp(vi a, vi low, vi high) { return vi_max(vi_min(a, high), low); }
-/* Nearest integer as a float, ties to even, |a| < 2^22. */
-V4_INLINE vf vf_round(vf a) { return vf_from_int(vi_round(a)); }
 /* 1/a where `ok`, else 0: the usual guard for scales that may be zero. */
 V4_INLINE vf vf_inverse_if(vm ok, vf a) {
   return vf_select(ok, vf_set(1.0f) / vf_select(ok, a, vf_set(1.0f)), vf_set(0.0f));

@@ -13,8 +13,10 @@ import { iq3_xxs } from "./iq3-xxs.ts";
 import { F16_MAX } from "./limits.ts";
 import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
 import { q2_K } from "./q2_k.ts";
+import { q3_K } from "./q3_k.ts";
 import { q4_K } from "./q4_k.ts";
 import { q5_K } from "./q5_k.ts";
+import { q6_K } from "./q6_k.ts";
 import { q8_0 } from "./q8_0.ts";
 
 export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
@@ -23,8 +25,10 @@ export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
   bf16,
   q8_0,
   q2_K,
+  q3_K,
   q4_K,
   q5_K,
+  q6_K,
   mxfp4,
   iq2_xxs,
   iq2_xs,
