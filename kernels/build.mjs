@@ -62,21 +62,24 @@ function includeDirectory() {
   return require("node-api-headers").include_dir;
 }
 
-/** Whatever changes the binary changes this digest, so an up-to-date addon is not built again. */
-function fingerprint(parts) {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part).update("\0");
-  for (const name of readdirSync(sourceDir).sort()) hash.update(name).update(readFileSync(join(sourceDir, name)));
-  hash.update(readFileSync(join(sourceDir, "..", "bench", "bench.c")));
-  return hash.digest("hex");
+const digestOf = (parts) => createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 24);
+
+/** The text of a source and of every file of ours that it includes: whatever changes its object file. */
+function textOf(path, seen = new Set()) {
+  if (seen.has(path)) return "";
+  seen.add(path);
+  const text = readFileSync(path, "utf8");
+  const included = [...text.matchAll(/^#include "(.+)"/gm)].map(([, name]) => textOf(join(dirname(path), name), seen));
+  return [text, ...included].join("\0");
 }
 
-/** Runs the compile commands, at most `jobs` at a time, the long ones first. */
-async function compileAll(compiler, commands) {
-  const queue = [...commands];
+/** Runs the compiler once per item, `jobs` at a time. */
+async function runAll(compiler, items, argumentsOf) {
+  let next = 0;
   const worker = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      const { stderr } = await run(compiler.command[0], [...compiler.command.slice(1), ...next]);
+    while (next < items.length) {
+      const index = next++;
+      const { stderr } = await run(compiler.command[0], [...compiler.command.slice(1), ...argumentsOf(items[index], index)]);
       if (stderr) console.error(stderr); // warnings
     }
   };
@@ -91,34 +94,42 @@ async function build({ bench, force, sanitize, out }) {
   }
   const sets = SETS[process.arch] ?? { plain: [] };
   const flags = [...FLAGS, ...(sanitize ? SANITIZE : [])];
-  const digest = fingerprint([compiler.version, JSON.stringify(sets), flags.join(" "), process.arch]);
+
+  const sources = readdirSync(sourceDir).filter((name) => name.endsWith(".c") && name !== "addon.c");
+  const units = Object.keys(sets)
+    .reverse()
+    .flatMap((set) => sources.map((name) => ({ path: join(sourceDir, name), extra: [`-DV4_SET=${set}`, ...sets[set]] })));
+  const setList = Object.keys(sets).map((set) => `SET(${set})`).join(" ");
+  units.push({
+    path: bench ? join(root, "kernels", "bench", "bench.c") : join(sourceDir, "addon.c"),
+    extra: [`-DV4_SETS(SET)=${setList}`, "-DNAPI_VERSION=8", `-I${includeDirectory()}`],
+  });
+  const objectDir = join(dirname(out), "objects");
+  for (const unit of units) {
+    const arguments_ = [...flags, ...unit.extra];
+    unit.object = join(objectDir, `${digestOf([compiler.version, ...arguments_, textOf(unit.path)])}.o`);
+    unit.command = [...arguments_, "-c", unit.path, "-o"];
+  }
+  const digest = digestOf(units.map(({ object }) => object));
   const stamp = `${out}.digest`;
   if (!force && existsSync(out) && existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
 
   const startedMs = Date.now();
-  mkdirSync(dirname(out), { recursive: true });
+  mkdirSync(objectDir, { recursive: true });
   const temporary = mkdtempSync(join(dirname(out), ".build-"));
   try {
-    const sources = readdirSync(sourceDir).filter((name) => name.endsWith(".c") && name !== "addon.c");
-    const objects = [];
-    const commands = [];
-    const compile = (name, object, extra) => {
-      objects.push(join(temporary, object));
-      commands.push([...flags, ...extra, "-c", join(sourceDir, name), "-o", join(temporary, object)]);
-    };
-    for (const set of Object.keys(sets).reverse())
-      for (const name of sources) compile(name, `${name}.${set}.o`, [`-DV4_SET=${set}`, ...sets[set]]);
-    const setList = Object.keys(sets).map((set) => `SET(${set})`).join(" ");
-    const main = bench ? "../bench/bench.c" : "addon.c";
-    compile(main, "main.o", [`-DV4_SETS(SET)=${setList}`, "-DNAPI_VERSION=8", `-I${includeDirectory()}`]);
-    await compileAll(compiler, commands);
+    const stale = units.filter(({ object }) => force || !existsSync(object));
+    await runAll(compiler, stale, ({ command }, index) => [...command, join(temporary, `${index}.o`)]);
+    stale.forEach(({ object }, index) => renameSync(join(temporary, `${index}.o`), object));
 
     const linked = bench ? ["-ldl"] : process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
     const binary = join(temporary, "linked");
-    await compileAll(compiler, [[...(sanitize ? SANITIZE : []), ...objects, ...linked, "-lm", "-o", binary]]);
+    const objects = units.map(({ object }) => object);
+    await runAll(compiler, [objects], () => [...(sanitize ? SANITIZE : []), ...objects, ...linked, "-lm", "-o", binary]);
     renameSync(binary, out);
     writeFileSync(stamp, digest);
-    console.log(`kernels: ${Object.keys(sets).join(", ")} built with ${compiler.version} in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
+    const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
+    console.log(`kernels: ${Object.keys(sets).join(", ")} built with ${compiler.version} in ${seconds} s`);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
