@@ -26,23 +26,34 @@ export interface EntrySearch {
   readonly magnitudeOf: Float32Array;
 }
 
-/** Every entry as two halves, each a number of `half` digits in base `radix`. */
+/**
+ * The codebook as pairs of halves, each half a number of `half` digits in base `radix`: the low halves that go
+ * with high half h are `lows[starts[h]]` to `lows[starts[h + 1] - 1]`, and `indices` are those entries' indices.
+ */
 function splitEntries(codebook: Codebook, radix: number, half: number) {
   const { codes, levelBits } = codebook;
   const mask = (1 << levelBits) - 1;
-  const low = new Uint16Array(codes.length);
-  const high = new Uint16Array(codes.length);
-  codes.forEach((code, index) => {
+  const halves = Array.from(codes, (code, index) => {
+    let low = 0;
+    let high = 0;
     for (let j = half - 1; j >= 0; j--) {
-      low[index] = radix * low[index] + ((code >> (levelBits * j)) & mask);
-      high[index] = radix * high[index] + ((code >> (levelBits * (half + j))) & mask);
+      low = radix * low + ((code >> (levelBits * j)) & mask);
+      high = radix * high + ((code >> (levelBits * (half + j))) & mask);
     }
-  });
-  return { low, high };
+    return { low, high, index };
+  }).sort((a, b) => a.high - b.high || a.low - b.low);
+  const starts = new Uint16Array(radix ** half + 1);
+  for (const { high } of halves) starts[high + 1]++;
+  for (let h = 0; h < radix ** half; h++) starts[h + 1] += starts[h];
+  return {
+    starts,
+    lows: Uint16Array.from(halves, ({ low }) => low),
+    indices: Uint16Array.from(halves, ({ index }) => index),
+  };
 }
 
 export function createEntrySearch(codebook: Codebook): EntrySearch {
-  const { entryLength, magnitudes, codes } = codebook;
+  const { entryLength, magnitudes } = codebook;
   const radix = magnitudes.length;
   const half = entryLength / 2;
   const halfCodes = radix ** half;
@@ -53,11 +64,10 @@ export function createEntrySearch(codebook: Codebook): EntrySearch {
   const squareSteps = magnitudes.map((m) => m * m - 1);
   const linearSteps = magnitudes.map((m) => 2 * (m - 1));
 
-  const { low, high } = splitEntries(codebook, radix, half);
+  const { starts, lows, indices } = splitEntries(codebook, radix, half);
   const indexOf = new Uint16Array(halfCodes * halfCodes);
-  codes.forEach((_, index) => {
-    indexOf[high[index] * halfCodes + low[index]] = index;
-  });
+  for (let high = 0; high < halfCodes; high++)
+    for (let i = starts[high]; i < starts[high + 1]; i++) indexOf[high * halfCodes + lows[i]] = indices[i];
   const magnitudeOf = new Float32Array(indexOf.length * entryLength);
   for (let i = 0; i < magnitudeOf.length; i++)
     magnitudeOf[i] = magnitudes[Math.floor(Math.floor(i / entryLength) / radix ** (i % entryLength)) % radix];
@@ -102,9 +112,12 @@ export function createEntrySearch(codebook: Codebook): EntrySearch {
       sumHalf(lowSums, 0);
       sumHalf(highSums, half);
       let least = 0x7fffffff;
-      for (let i = 0; i < low.length; i++) {
-        const sum = (lowSums[low[i]] + highSums[high[i]]) | 0;
-        if (sum < least) least = sum;
+      for (let high = 0, i = 0; high < halfCodes; high++) {
+        const end = starts[high + 1];
+        if (i === end) continue;
+        let leastLow = 0x7fffffff;
+        for (; i < end; i++) leastLow = Math.min(lowSums[lows[i]], leastLow);
+        least = Math.min(leastLow + highSums[high], least);
       }
       self.found = least & ((1 << identityBits) - 1);
       return fround((least >> identityBits) * unit);
