@@ -10,10 +10,15 @@ import { iq2_xs } from "./iq2-xs.ts";
 import { iq2_xxs } from "./iq2-xxs.ts";
 import { iq3_s } from "./iq3-s.ts";
 import { iq3_xxs } from "./iq3-xxs.ts";
+import { iq4_nl } from "./iq4_nl.ts";
+import { iq4_xs } from "./iq4_xs.ts";
+import { q4_1, q5_0, q5_1 } from "./legacy.ts";
 import { F16_MAX } from "./limits.ts";
 import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
+import { nvfp4 } from "./nvfp4.ts";
 import { q2_K } from "./q2_k.ts";
 import { q3_K } from "./q3_k.ts";
+import { q4_0 } from "./q4_0.ts";
 import { q4_K } from "./q4_k.ts";
 import { q5_K } from "./q5_k.ts";
 import { q6_K } from "./q6_k.ts";
@@ -24,11 +29,18 @@ export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
   f16,
   bf16,
   q8_0,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
   q2_K,
   q3_K,
   q4_K,
   q5_K,
   q6_K,
+  iq4_nl,
+  iq4_xs,
+  nvfp4,
   mxfp4,
   iq2_xxs,
   iq2_xs,
