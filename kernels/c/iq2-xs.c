@@ -5,7 +5,7 @@
 #include "codebook-iq2-xs.h"
 
 enum { GROUP_LENGTH = 16, EVEN_SIGNS = 1, SCALE_FROM_PEAK = 0 };
-static const float FACTORS[] = {0.22f, 0.273f, 0.339f, 0.42f};
+static const float FACTORS[] = {0.186f, 0.25f, 0.32f, 0.41f};
 
 #include "codebook.h"
 

@@ -5,7 +5,7 @@
 #include "codebook-iq2-xxs.h"
 
 enum { GROUP_LENGTH = 32, EVEN_SIGNS = 1, SCALE_FROM_PEAK = 0 };
-static const float FACTORS[] = {0.24f, 0.31f, 0.4f};
+static const float FACTORS[] = {0.186f, 0.26f, 0.35f};
 
 #include "codebook.h"
 

@@ -12,7 +12,10 @@ export interface CodebookTraits {
   readonly groupLength: 16 | 32;
   /** 7 of 8 sign bits are stored, the number of negatives being even. */
   readonly evenSigns: boolean;
-  /** What foretells a group's scale, see codebook-encode.ts, and the multiples of it that are tried. */
+  /**
+   * What foretells a group's scale, see codebook-encode.ts, and the multiples of it that are tried. 0.186 is
+   * 1 / 5.375: where one element is all that counts, it takes the largest magnitude.
+   */
   readonly scaleFrom: "mean" | "peak";
   readonly factors: readonly number[];
 }

@@ -12,7 +12,7 @@ export const iq2_s = codebookCodec(
     groupLength: 16,
     evenSigns: false,
     scaleFrom: "mean",
-    factors: [0.22, 0.273, 0.339, 0.42],
+    factors: [0.186, 0.26, 0.35],
   },
   (block, dst, at) => {
     dst[at] = block.d;

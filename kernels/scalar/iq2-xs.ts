@@ -12,7 +12,7 @@ export const iq2_xs = codebookCodec(
     groupLength: 16,
     evenSigns: true,
     scaleFrom: "mean",
-    factors: [0.22, 0.273, 0.339, 0.42],
+    factors: [0.186, 0.25, 0.32, 0.41],
   },
   (block, dst, at) => {
     dst[at] = block.d;

@@ -12,7 +12,7 @@ export const iq2_xxs = codebookCodec(
     groupLength: 32,
     evenSigns: true,
     scaleFrom: "mean",
-    factors: [0.24, 0.31, 0.4],
+    factors: [0.186, 0.26, 0.35],
   },
   (block, dst, at) => {
     dst[at] = block.d;
