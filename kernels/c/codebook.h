@@ -24,7 +24,7 @@ enum {
 #define TOP (MAGNITUDES[RADIX - 1])
 
 /*
- * By identity: an entry's levels, LEVEL_BITS each, in the low 16 bits; its index above. Filled by the first batch:
+ * By identity: an entry's levels, LEVEL_BITS each, in the low 16 bits; its index above. Filled at first use:
  * a constructor would run this set's instructions on machines that do not have them.
  */
 static int32_t by_identity[IDENTITIES];
@@ -33,14 +33,20 @@ static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
 /* Level l of element j as a part of the identity, for every lane: a memory operand is cheaper than a constant. */
 static int32_t identity_part[ENTRY_LENGTH][RADIX - 1][LANES];
 
+/* By index, for decoding. */
+static float entry_magnitudes[ENTRIES][ENTRY_LENGTH];
+
 static void fill_tables(void) {
   for (int j = 0, place = 1; j < ENTRY_LENGTH; j++, place *= RADIX)
     for (int l = 1; l < RADIX; l++)
       for (int lane = 0; lane < LANES; lane++) identity_part[j][l - 1][lane] = l * place;
   for (int index = 0; index < ENTRIES; index++) {
     int identity = 0;
-    for (int j = ENTRY_LENGTH - 1; j >= 0; j--)
-      identity = RADIX * identity + ((CODES[index] >> (LEVEL_BITS * j)) & ((1 << LEVEL_BITS) - 1));
+    for (int j = ENTRY_LENGTH - 1; j >= 0; j--) {
+      const int level = (CODES[index] >> (LEVEL_BITS * j)) & ((1 << LEVEL_BITS) - 1);
+      identity = RADIX * identity + level;
+      entry_magnitudes[index][j] = MAGNITUDES[level];
+    }
     by_identity[identity] = CODES[index] | index << 16;
   }
 }
@@ -329,12 +335,13 @@ V4_INLINE vi eight_nibbles(const vi *nibbles) {
 }
 
 /* One entry's values at scale d (2 s + 1); bit j of `signs` makes element j negative. Exact. */
-V4_INLINE void expand_entry(unsigned index, unsigned signs, float scale, float *dst) {
-  const unsigned code = CODES[index];
-  for (unsigned j = 0; j < ENTRY_LENGTH; j++) {
-    const float value = scale * MAGNITUDES[(code >> (LEVEL_BITS * j)) & ((1 << LEVEL_BITS) - 1)];
-    dst[j] = (signs >> j) & 1 ? -value : value;
-  }
+V4_INLINE void expand_entry(unsigned index, uint32_t signs, float scale, float *dst) {
+  float values[ENTRY_LENGTH];
+  uint32_t bits[ENTRY_LENGTH];
+  for (int j = 0; j < ENTRY_LENGTH; j++) values[j] = scale * entry_magnitudes[index][j];
+  memcpy(bits, values, sizeof bits);
+  for (int j = 0; j < ENTRY_LENGTH; j++) bits[j] ^= (signs >> j) << 31;
+  memcpy(dst, bits, sizeof bits);
 }
 
 /* The mask of a stored 7-bit sign index: bit 7 makes the number of negatives even. */

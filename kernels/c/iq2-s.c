@@ -36,6 +36,7 @@ void V4(encode_iq2_s)(const struct encode_job *job, size_t begin, size_t end) {
 }
 
 ptrdiff_t V4(decode_iq2_s)(const uint8_t *src, float *dst, size_t blocks) {
+  pthread_once(&tables_once, fill_tables);
   for (size_t b = 0; b < blocks; b++, src += BYTES) {
     const float d = half_load(src);
     for (int k = 0; k < ENTRY_SLOTS; k++, dst += 8) {
