@@ -55,7 +55,7 @@ V4_INLINE void affine_rank(struct affine_fit *fit, vf sq, vf sqq, vf sxq) {
   fit->sxq = vf_select(better, sxq, fit->sxq);
 }
 
-/* Four candidates in one pass over a sub-block. */
+/* Four candidates in one pass over a sub-block. `w` NULL means 1. */
 V4_INLINE void affine_sweep(const float *x, const float *w, int length, float qmax, const vf inverse[SWEEP], vf start,
                             struct affine_fit *fit) {
   const vf zero = vf_set(0.0f), top = vf_set(qmax);
@@ -65,11 +65,12 @@ V4_INLINE void affine_sweep(const float *x, const float *w, int length, float qm
     offset[c] = -(start * inverse[c]);
   }
   for (int i = 0; i < length; i++) {
-    const vf value = vf_load(x + i * LANES), weight = vf_load(w + i * LANES);
+    const vf value = vf_load(x + i * LANES);
+    const vf weight = w ? vf_load(w + i * LANES) : zero;
 #pragma GCC unroll 4
     for (int c = 0; c < SWEEP; c++) {
       const vf q = vf_round(vf_clamp(inverse[c] * value + offset[c], zero, top));
-      const vf wq = weight * q;
+      const vf wq = w ? weight * q : q;
       sq[c] = sq[c] + wq;
       sqq[c] = sqq[c] + wq * q;
       sxq[c] = sxq[c] + wq * value;
@@ -128,38 +129,31 @@ V4_INLINE void affine_rechoose(const struct affine_fit *fit, vf d, vf dmin, vf i
   }
 }
 
-V4_INLINE void affine_encode(const struct batch *batch, const struct affine_traits *traits, struct affine_block *block) {
-  float w[SUPER_BLOCK * LANES];
+V4_INLINE void affine_search(const struct batch *batch, const struct affine_traits *traits, int weighted,
+                             struct affine_block *block) {
+  float importance[SUPER_BLOCK * LANES];
   float *x = block->x;
   struct affine_fit fits[SUB_BLOCKS_MAX];
   vf slopes[SUB_BLOCKS_MAX], offsets[SUB_BLOCKS_MAX], weights[SUB_BLOCKS_MAX];
   const vf zero = vf_set(0.0f);
   const int length = traits->sub_length, sub_blocks = SUPER_BLOCK / length;
-  const int weighted = batch->importance[0] != NULL;
   lanes_transpose(batch->src, SUPER_BLOCK, x);
-  if (weighted) lanes_transpose(batch->importance, SUPER_BLOCK, w);
-
-  vf even = zero, odd = zero;
-  for (int i = 0; i < SUPER_BLOCK; i += 2) {
-    const vf a = vf_load(x + i * LANES), b = vf_load(x + (i + 1) * LANES);
-    even = even + a * a;
-    odd = odd + b * b;
-  }
-  const vf spread = (even + odd) * (2.0f / SUPER_BLOCK);
+  if (weighted) lanes_transpose(batch->importance, SUPER_BLOCK, importance);
 
   vf peak = zero;
   for (int j = 0; j < sub_blocks; j++) {
-    const float *xj = x + j * length * LANES;
-    float *wj = w + j * length * LANES;
+    const float *xj = x + j * length * LANES, *w = weighted ? importance + j * length * LANES : NULL;
     struct affine_fit *fit = &fits[j];
-    vf low = zero, high = vf_load(xj), sw = zero, swx = zero;
+    vf low = zero, high = vf_load(xj), sw = vf_set(weighted ? 0.0f : (float)length), swx = zero;
     for (int i = 0; i < length; i++) {
       const vf value = vf_load(xj + i * LANES);
-      vf weight = vf_sqrt(spread + value * value);
-      if (weighted) weight = vf_load(wj + i * LANES) * weight;
-      vf_store(wj + i * LANES, weight);
-      sw = sw + weight;
-      swx = swx + weight * value;
+      if (weighted) {
+        const vf weight = vf_load(w + i * LANES);
+        sw = sw + weight;
+        swx = swx + weight * value;
+      } else {
+        swx = swx + value;
+      }
       low = vf_min(value, low);
       high = vf_max(value, high);
     }
@@ -168,7 +162,7 @@ V4_INLINE void affine_encode(const struct batch *batch, const struct affine_trai
     fit->swx = swx;
     fit->low = low;
     fit->high = high;
-    affine_fit(xj, wj, traits, weighted ? traits->sweeps : traits->plain_sweeps, fit);
+    affine_fit(xj, w, traits, weighted ? traits->sweeps : traits->plain_sweeps, fit);
     slopes[j] = fit->a;
     offsets[j] = -fit->b;
     weights[j] = sw;
@@ -185,6 +179,13 @@ V4_INLINE void affine_encode(const struct batch *batch, const struct affine_trai
     block->inverse[j] = vf_inverse_if(vf_gt(scale, zero), scale);
     block->offset[j] = dmin * vf_from_int(block->mins[j]) * block->inverse[j];
   }
+}
+
+V4_INLINE void affine_encode(const struct batch *batch, const struct affine_traits *traits, struct affine_block *block) {
+  if (batch->importance[0])
+    affine_search(batch, traits, 1, block);
+  else
+    affine_search(batch, traits, 0, block);
 }
 
 /* The code of element i, which lies in sub-block j. */

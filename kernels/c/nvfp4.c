@@ -10,10 +10,10 @@
 
 enum { LENGTH = 64, BYTES = 36, GROUP = 16, GROUPS = 4 };
 
-/* Half the value of a scale byte, to go with doubled codes; the sign bit is not looked at, 0x7f is 0. */
+/* Half the value of a scale byte, to go with doubled codes; the top bit is not looked at, 7F is 0, FF 480. */
 static float scale_half(uint8_t byte) {
   const uint32_t code = byte & 127, bits = (code << 20) + (119u << 23);
-  if (code == 127) return 0.0f;
+  if (byte == 0x7f) return 0.0f;
   if (code < 8) return (float)code * 0x1p-10f;
   float value;
   memcpy(&value, &bits, 4);

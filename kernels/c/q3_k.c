@@ -12,7 +12,7 @@ enum { LENGTH = 256, BYTES = 110, SUB_LENGTH = 16, SUB_BLOCKS = 16 };
 static const struct symmetric_traits SEARCH = {
     .nmax = 4,
     .sweeps = 1,
-    .codes = {{4.0f, 3.6f, 3.2f, 4.4f}},
+    .codes = {{4.1f,3.7f,3.3f,4.5f}},
     .refine = {1.0f, 0.93f, 1.07f, 1.15f},
 };
 
@@ -64,7 +64,9 @@ V4_INLINE void encode(const struct batch *batch, int weighted) {
   vi words[27];
   for (int k = 0; k < 27; k++) words[k] = vi_set(0);
   for (int j = 0; j < SUB_BLOCKS; j++) {
-    const vi code = symmetric_code(vf_load(scales + j * LANES), inverse_d, 32);
+    vi code = symmetric_code(vf_load(scales + j * LANES), inverse_d, 32);
+    const int at = j * SUB_LENGTH * LANES;
+    if (weighted) code = symmetric_rechoose(x + at, w + at, SUB_LENGTH, 4, d, code, 32);
     const vi stored = code + 32;
     words[24 + j % 8 / 4] |= (stored & 15) << (8 * (j % 4) + (j < 8 ? 0 : 4));
     words[26] |= (stored >> 4) << (8 * (j % 4) + 2 * (j / 4));

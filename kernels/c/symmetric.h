@@ -58,6 +58,33 @@ V4_INLINE vf symmetric_fit(const float *x, const float *w, int length, const str
   return scale;
 }
 
+/* The scale code among code, code - 1, code + 1 whose codes leave the least true error, now that d is rounded. */
+V4_INLINE vi symmetric_rechoose(const float *x, const float *w, int length, int nmax, vf d, vi code, int code_max) {
+  const vf zero = vf_set(0.0f), low = vf_set((float)-nmax), high = vf_set((float)(nmax - 1));
+  vi candidate[3];
+  vf scale[3], inverse[3], error[3];
+  for (int c = 0; c < 3; c++) {
+    candidate[c] = vi_clamp(code + (c == 0 ? 0 : c == 1 ? -1 : 1), vi_set(-code_max), vi_set(code_max - 1));
+    scale[c] = d * vf_from_int(candidate[c]);
+    inverse[c] = vf_inverse_if(vf_gt(vf_abs(scale[c]), zero), scale[c]);
+    error[c] = zero;
+  }
+  for (int i = 0; i < length; i++) {
+    const vf value = vf_load(x + i * LANES), weight = vf_load(w + i * LANES);
+#pragma GCC unroll 3
+    for (int c = 0; c < 3; c++) {
+      const vf difference = value - scale[c] * vf_round(vf_clamp(value * inverse[c], low, high));
+      error[c] = error[c] + weight * (difference * difference);
+    }
+  }
+  for (int c = 1; c < 3; c++) {
+    const vm better = vf_lt(error[c], error[0]);
+    error[0] = vf_select(better, error[c], error[0]);
+    candidate[0] = vi_select(better, candidate[c], candidate[0]);
+  }
+  return candidate[0];
+}
+
 /* Codes of a symmetric format, as signed integers. */
 V4_INLINE vi symmetric_code(vf x, vf inverse, int nmax) {
   return vi_round(vf_clamp(x * inverse, vf_set((float)-nmax), vf_set((float)(nmax - 1))));

@@ -38,7 +38,6 @@ export function createAffineBlock(): AffineBlock {
   };
 }
 
-const weights = new Float32Array(SUPER_BLOCK);
 const fits: AffineFit[] = [];
 const sums: SubBlockSums[] = [];
 const slopes = new Float32Array(16);
@@ -46,8 +45,8 @@ const offsets = new Float32Array(16);
 const subWeights = new Float32Array(16);
 
 /**
- * The search shared by q2_K, q4_K and q5_K. Weights are importance * sqrt(2 mean(x^2) + x^2) (importance 1 if
- * there is none), which makes large values count more without letting them rule.
+ * The search shared by q2_K, q4_K and q5_K. It minimises the sum of w (y - x)^2 with w = importance, or 1: with the
+ * importance a mean of squared inputs, that is the expected error of the layer's output.
  *
  * 1. Every sub-block gets its line x = a q + b (see fitAffine).
  * 2. The a and the -b of the super-block are each fitted with 4- or 6-bit codes and one f16 (see fitScales).
@@ -69,33 +68,23 @@ export function fitAffineBlock(
   const { subLength, scaleMax, qmax } = traits;
   const subBlocks = SUPER_BLOCK / subLength;
 
-  let even = 0;
-  let odd = 0;
-  for (let i = 0; i < SUPER_BLOCK; i += 2) {
-    even = fround(even + fround(x[i] * x[i]));
-    odd = fround(odd + fround(x[i + 1] * x[i + 1]));
-  }
-  const spread = fround(fround(even + odd) * fround(2 / SUPER_BLOCK));
-
+  const w = importance?.subarray(weightsFrom, weightsFrom + SUPER_BLOCK);
   let peak = 0;
   for (let j = 0; j < subBlocks; j++) {
     const begin = j * subLength;
     let low = 0;
     let high = x[begin];
-    let sw = 0;
+    let sw = w ? 0 : subLength;
     let swx = 0;
     for (let i = begin; i < begin + subLength; i++) {
-      const root = fround(Math.sqrt(fround(spread + fround(x[i] * x[i]))));
-      const w = importance ? fround(importance[weightsFrom + i] * root) : root;
-      weights[i] = w;
-      sw = fround(sw + w);
-      swx = fround(swx + fround(w * x[i]));
+      if (w) sw = fround(sw + w[i]);
+      swx = fround(swx + (w ? fround(w[i] * x[i]) : x[i]));
       low = min(x[i], low);
       high = max(x[i], high);
     }
     peak = max(max(high, -low), peak);
     sums[j] = { sw, swx, low, high };
-    fits[j] = fitAffine(x, weights, begin, subLength, traits, sums[j], importance !== undefined);
+    fits[j] = fitAffine(x, w, begin, subLength, traits, sums[j]);
     slopes[j] = fits[j].a;
     offsets[j] = -fits[j].b;
     subWeights[j] = sw;

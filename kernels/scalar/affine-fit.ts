@@ -46,7 +46,7 @@ export interface SubBlockSums {
 /** Tries the codes round(clamp(inverse x + offset)) and keeps their least-squares line in `fit` if it gains. */
 function tryCodes(
   x: Float32Array,
-  w: Float32Array,
+  w: Float32Array | undefined,
   from: number,
   length: number,
   qmax: number,
@@ -60,7 +60,7 @@ function tryCodes(
   let sxq = 0;
   for (let i = from; i < from + length; i++) {
     const q = roundEven(clamp(fround(fround(inverse * x[i]) + offset), 0, qmax));
-    const wq = fround(w[i] * q);
+    const wq = w ? fround(w[i] * q) : q;
     sq = fround(sq + wq);
     sqq = fround(sqq + fround(wq * q));
     sxq = fround(sxq + fround(wq * x[i]));
@@ -80,22 +80,21 @@ function tryCodes(
     Object.assign(fit, { a, b, gain, sq, sqq, sxq });
 }
 
-/** The best line through `length` values from `from`. A sub-block without range gets a = 0, b = low. */
+/** The best line through `length` values from `from`; no weights means 1. A sub-block without range gets a = 0, b = low. */
 export function fitAffine(
   x: Float32Array,
-  w: Float32Array,
+  w: Float32Array | undefined,
   from: number,
   length: number,
   { qmax, sweeps, plainSweeps, refine }: AffineSearch,
   sums: SubBlockSums,
-  weighted: boolean,
 ): AffineFit {
   const { sw, swx, low, high } = sums;
   if (!(high > low)) return { a: 0, b: low, gain: 0, sq: 0, sqq: 0, sxq: 0 };
   const flat = sw > 0 ? min(fround(swx / sw), 0) : low;
   const fit: AffineFit = { a: 0, b: flat, gain: fround(flat * swx), sq: 0, sqq: 0, sxq: 0 };
   let start = low;
-  for (const sweep of weighted ? sweeps : sweeps.slice(0, plainSweeps)) {
+  for (const sweep of w ? sweeps : sweeps.slice(0, plainSweeps)) {
     const range = fround(high - start);
     const perCode = inverseIf(range > 0, range);
     for (const codes of sweep) {

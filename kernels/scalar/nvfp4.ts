@@ -9,6 +9,11 @@ const LENGTH = 64;
 const BYTES = 36;
 const GROUP = 16;
 
+/** Scales as ggml reads them: no sign (the top bit is not looked at), 7F is 0, and FF therefore 480. */
+const SCALES = Float32Array.from({ length: 256 }, (_, byte) =>
+  byte === 0x7f ? 0 : byte === 0xff ? 480 : E4M3[byte & 127],
+);
+
 /** Scale codes tried, as distance from the code of max|x| / 6; the first of equal errors wins. */
 const STEPS = [0, 1, -1, 2, 3, 4, 5, -2];
 
@@ -49,8 +54,8 @@ export function bestE4m3Scale(
 
 /**
  * nvfp4 in ggml's order: `u8 s[4]; u8 b[32]`, four groups of 16, y = e4m3(s[k]) E2M1(code); byte j of a group's
- * eight holds element j low and element j + 8 high. The scale has no sign: its top bit is not looked at, and 7F
- * reads as 0. There is no second-level scale in the block, so weights well below 0.01 meet subnormal scales.
+ * eight holds element j low and element j + 8 high. There is no second-level scale in the block, so weights well
+ * below 0.01 meet subnormal scales.
  */
 export const nvfp4: BlockCodec = {
   blockLength: LENGTH,
@@ -58,9 +63,9 @@ export const nvfp4: BlockCodec = {
   largest: 448 * 6,
   decodeBlock(src, at, dst, to) {
     for (let i = 0; i < LENGTH; i++) {
-      const code = src[at + (i >> 4)] & 127;
+      const scale = SCALES[src[at + (i >> 4)]];
       const byte = src[at + 4 + 8 * (i >> 4) + (i & 7)];
-      dst[to + i] = (code === 127 ? 0 : E4M3[code]) * GGML_E2M1[i & 8 ? byte >> 4 : byte & 15];
+      dst[to + i] = scale * GGML_E2M1[i & 8 ? byte >> 4 : byte & 15];
     }
     return true;
   },

@@ -3,7 +3,7 @@ import type { BlockCodec } from "./block-codec.ts";
 import { clamp, inverseIf, roundEven } from "./f32.ts";
 import { f16ToF32, f32ToF16 } from "./float16.ts";
 import { TINY } from "./limits.ts";
-import { fitSymmetric } from "./symmetric-fit.ts";
+import { fitSymmetric, rechooseSymmetric } from "./symmetric-fit.ts";
 
 const fround = Math.fround;
 const BYTES = 110;
@@ -12,7 +12,7 @@ const SUB_BLOCKS = SUPER_BLOCK / SUB_LENGTH;
 
 const search = {
   nmax: 4,
-  sweeps: [[4, 3.6, 3.2, 4.4]],
+  sweeps: [[4.1, 3.7, 3.3, 4.5]],
   refine: [1, 0.93, 1.07, 1.15],
 };
 
@@ -31,8 +31,8 @@ const subWeights = new Float32Array(SUB_BLOCKS);
  * Scale i has its low nibble in sc[i mod 8] (low half of the byte for i < 8), its high two bits in bits
  * 2 (i div 4) of sc[8 + i mod 4].
  *
- * Encoding: the best scale of every sub-block (weights: importance or 1, which leaves less error than the affine
- * formats' weights), one f16 and 16 six-bit codes for these scales by the same search with the sums of weights,
+ * Encoding: the best scale of every sub-block (weights: importance or 1), one f16 and 16 six-bit codes for these
+ * scales by the same search with the sums of weights, with importance the best of three neighbouring scale codes,
  * then the codes with the scales that will be read.
  */
 export const q3_K: BlockCodec = {
@@ -72,7 +72,9 @@ export const q3_K: BlockCodec = {
     dst[at + 108] = bits;
     dst[at + 109] = bits >> 8;
     for (let j = 0; j < SUB_BLOCKS; j++) {
-      const code = roundEven(clamp(fround(scales[j] * inverseD), -32, 31));
+      const rounded = roundEven(clamp(fround(scales[j] * inverseD), -32, 31));
+      const begin = j * SUB_LENGTH;
+      const code = w ? rechooseSymmetric(x, w, begin, SUB_LENGTH, search.nmax, d, rounded, 32) : rounded;
       const scale = fround(d * code);
       const inverse = inverseIf(scale !== 0, scale);
       const stored = code + 32;

@@ -60,3 +60,34 @@ export function fitSymmetric(
   for (const factor of refine) tryCodes(fround(fround(factor) * around));
   return scale;
 }
+
+/** The scale code among code, code - 1, code + 1 whose codes leave the least true error, now that d is rounded. */
+export function rechooseSymmetric(
+  x: Float32Array,
+  w: Float32Array,
+  from: number,
+  length: number,
+  nmax: number,
+  d: number,
+  code: number,
+  codeMax: number,
+): number {
+  let best = 0;
+  let bestError = Number.POSITIVE_INFINITY;
+  for (const step of [0, -1, 1]) {
+    const candidate = clamp(code + step, -codeMax, codeMax - 1);
+    const scale = fround(d * candidate);
+    const inverse = inverseIf(scale !== 0, scale);
+    let error = 0;
+    for (let i = from; i < from + length; i++) {
+      const q = roundEven(clamp(fround(x[i] * inverse), -nmax, nmax - 1));
+      const difference = fround(x[i] - fround(scale * q));
+      error = fround(error + fround(w[i] * fround(difference * difference)));
+    }
+    if (error < bestError) {
+      bestError = error;
+      best = candidate;
+    }
+  }
+  return best;
+}
