@@ -3,10 +3,10 @@
  * cc) and node-api-headers alone. Every kernel source is compiled once per instruction set. A missing compiler
  * is not a failure: the TypeScript twins run instead, giving the same bytes slowly.
  *
- *   node kernels/build.mjs [--force] [--sanitize] [--bench] [--out FILE]
+ *   node kernels/build.mjs [--force] [--program bench|identity] [--sanitize] [--arch x64|arm64] [--out FILE]
  *
- * --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer (load it with libasan preloaded);
- * --bench builds kernels/bench/bench.c with the kernels into the program dist/kernels/bench instead.
+ * --program builds kernels/bench/NAME.c with the kernels into the program dist/kernels/NAME instead of the addon;
+ * --sanitize adds AddressSanitizer and UndefinedBehaviorSanitizer; --arch is for a cross compiler in $CC.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -36,13 +36,14 @@ const FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fw
 const SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
 
 function options(argv) {
-  const at = argv.indexOf("--out");
-  const bench = argv.includes("--bench");
+  const valueOf = (name) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : undefined);
+  const program = valueOf("--program");
   return {
-    bench,
+    program,
     force: argv.includes("--force"),
     sanitize: argv.includes("--sanitize"),
-    out: at < 0 ? join(root, "dist", "kernels", bench ? "bench" : "v4kit-kernels.node") : argv[at + 1],
+    arch: valueOf("--arch") ?? process.arch,
+    out: valueOf("--out") ?? join(root, "dist", "kernels", program ?? "v4kit-kernels.node"),
   };
 }
 
@@ -86,13 +87,13 @@ async function runAll(compiler, items, argumentsOf) {
   await Promise.all(Array.from({ length: jobs }, worker));
 }
 
-async function build({ bench, force, sanitize, out }) {
+async function build({ program, force, sanitize, arch, out }) {
   const compiler = findCompiler();
   if (!compiler) {
     console.log(`kernels: no C compiler (${process.env.CC || "cc"}); the TypeScript kernels will run`);
     return;
   }
-  const sets = SETS[process.arch] ?? { plain: [] };
+  const sets = SETS[arch] ?? { plain: [] };
   const flags = [...FLAGS, ...(sanitize ? SANITIZE : [])];
 
   const sources = readdirSync(sourceDir).filter((name) => name.endsWith(".c") && name !== "addon.c");
@@ -101,15 +102,13 @@ async function build({ bench, force, sanitize, out }) {
     .flatMap((set) => sources.map((name) => ({ path: join(sourceDir, name), extra: [`-DV4_SET=${set}`, ...sets[set]] })));
   const setList = Object.keys(sets).map((set) => `SET(${set})`).join(" ");
   units.push({
-    path: bench ? join(root, "kernels", "bench", "bench.c") : join(sourceDir, "addon.c"),
+    path: program ? join(root, "kernels", "bench", `${program}.c`) : join(sourceDir, "addon.c"),
     extra: [`-DV4_SETS(SET)=${setList}`, "-DNAPI_VERSION=8", `-I${includeDirectory()}`],
   });
   const objectDir = join(dirname(out), "objects");
-  for (const unit of units) {
-    const arguments_ = [...flags, ...unit.extra];
-    unit.object = join(objectDir, `${digestOf([compiler.version, ...arguments_, textOf(unit.path)])}.o`);
-    unit.command = [...arguments_, "-c", unit.path, "-o"];
-  }
+  const objectOf = ({ path, extra }) =>
+    join(objectDir, `${digestOf([...compiler.command, compiler.version, ...flags, ...extra, textOf(path)])}.o`);
+  for (const unit of units) unit.object = objectOf(unit);
   const digest = digestOf(units.map(({ object }) => object));
   const stamp = `${out}.digest`;
   if (!force && existsSync(out) && existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
@@ -119,10 +118,17 @@ async function build({ bench, force, sanitize, out }) {
   const temporary = mkdtempSync(join(dirname(out), ".build-"));
   try {
     const stale = units.filter(({ object }) => force || !existsSync(object));
-    await runAll(compiler, stale, ({ command }, index) => [...command, join(temporary, `${index}.o`)]);
-    stale.forEach(({ object }, index) => renameSync(join(temporary, `${index}.o`), object));
+    await runAll(compiler, stale, ({ path, extra }, index) => [
+      ...flags,
+      ...extra,
+      ...["-c", path, "-o", join(temporary, `${index}.o`)],
+    ]);
+    for (const [index, unit] of stale.entries()) {
+      if (objectOf(unit) !== unit.object) throw new Error(`${unit.path} changed while it was compiled`);
+      renameSync(join(temporary, `${index}.o`), unit.object);
+    }
 
-    const linked = bench ? ["-ldl"] : process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
+    const linked = program ? ["-ldl"] : process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
     const binary = join(temporary, "linked");
     const objects = units.map(({ object }) => object);
     await runAll(compiler, [objects], () => [...(sanitize ? SANITIZE : []), ...objects, ...linked, "-lm", "-o", binary]);
