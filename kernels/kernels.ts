@@ -12,7 +12,8 @@
  */
 export const OK = -1;
 
-export type KernelSetName = "scalar" | "avx2" | "avx512" | "neon" | "cuda";
+/** `scalar` is TypeScript; `plain` is the C sources without vector instructions. */
+export type KernelSetName = "scalar" | "plain" | "avx2" | "avx512" | "neon" | "cuda";
 
 /** Formats that one call can decode: plain element types and ggml block formats, spelled as upstream spells them. */
 export type DecodableFormat =
@@ -65,10 +66,13 @@ export interface Kernels {
   /** Blocks or elements to f32. `dst.length` elements are decoded. Returns OK, or the index of the first reserved scale byte's block. */
   decode(format: DecodableFormat, src: Uint8Array, dst: Float32Array): number;
 
-  /** f32 rows to blocks or elements, round to nearest even. Returns OK, or the index of the first non-finite element. */
+  /**
+   * f32 rows to blocks or elements, round to nearest even. Returns OK, or the index of the first element that
+   * is not finite or too large for the format (above 65504 where the scale is an f16); `dst` is then undefined.
+   */
   encode(format: EncodableFormat, src: Float32Array, dst: Uint8Array, options: EncodeOptions): number;
 
-  /** FP8 E4M3FN codes [rows, cols] with block scales to f32. Returns OK, or the index of the first NaN code (7F, FF). */
+  /** FP8 E4M3FN codes [rows, cols] with block scales to f32. Returns OK, or the index of the first element without a value: a NaN code (7F, FF) or a reserved scale. */
   decodeF8(codes: Uint8Array, cols: number, scales: F8Scales, dst: Float32Array): number;
 
   /**

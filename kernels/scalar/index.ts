@@ -4,10 +4,50 @@ import type { BlockCodec } from "./block-codec.ts";
 import { bf16, f16, f32 } from "./elements.ts";
 import { decodeFp4 } from "./fp4.ts";
 import { decodeF8 } from "./fp8.ts";
+import { normaliseImportance } from "./importance.ts";
+import { iq2_s } from "./iq2-s.ts";
+import { iq2_xs } from "./iq2-xs.ts";
+import { iq2_xxs } from "./iq2-xxs.ts";
+import { iq3_s } from "./iq3-s.ts";
+import { iq3_xxs } from "./iq3-xxs.ts";
+import { iq4_nl } from "./iq4_nl.ts";
+import { iq4_xs } from "./iq4_xs.ts";
+import { q4_1, q5_0, q5_1 } from "./legacy.ts";
+import { F16_MAX } from "./limits.ts";
 import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
+import { nvfp4 } from "./nvfp4.ts";
+import { q2_K } from "./q2_k.ts";
+import { q3_K } from "./q3_k.ts";
+import { q4_0 } from "./q4_0.ts";
+import { q4_K } from "./q4_k.ts";
+import { q5_K } from "./q5_k.ts";
+import { q6_K } from "./q6_k.ts";
 import { q8_0 } from "./q8_0.ts";
 
-const codecs: Partial<Record<DecodableFormat, BlockCodec>> = { f32, f16, bf16, q8_0, mxfp4 };
+export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
+  f32,
+  f16,
+  bf16,
+  q8_0,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q2_K,
+  q3_K,
+  q4_K,
+  q5_K,
+  q6_K,
+  iq4_nl,
+  iq4_xs,
+  nvfp4,
+  mxfp4,
+  iq2_xxs,
+  iq2_xs,
+  iq2_s,
+  iq3_xxs,
+  iq3_s,
+};
 
 function codecOf(format: DecodableFormat): BlockCodec {
   const codec = codecs[format];
@@ -25,7 +65,7 @@ function decode(format: DecodableFormat, src: Uint8Array, dst: Float32Array): nu
 }
 
 function encode(format: EncodableFormat, src: Float32Array, dst: Uint8Array, options: EncodeOptions): number {
-  const { blockLength, blockBytes, encodeBlock } = codecOf(format);
+  const { blockLength, blockBytes, encodeBlock, largest = F16_MAX } = codecOf(format);
   const { rowLength, importance } = options;
   const blocks = src.length / blockLength;
   if (!encodeBlock) throw new RangeError(`no ${format} encoder`);
@@ -37,9 +77,10 @@ function encode(format: EncodableFormat, src: Float32Array, dst: Uint8Array, opt
     throw new RangeError(
       `encode ${format}: ${importance.length} importance weights for rows of ${rowLength}`,
     );
-  for (let i = 0; i < src.length; i++) if (!Number.isFinite(src[i])) return i;
+  const weights = importance && normaliseImportance(importance);
+  for (let i = 0; i < src.length; i++) if (!(Math.abs(src[i]) <= largest)) return i;
   for (let b = 0; b < blocks; b++)
-    encodeBlock(src, b * blockLength, dst, b * blockBytes, importance, (b * blockLength) % rowLength);
+    encodeBlock(src, b * blockLength, dst, b * blockBytes, weights, (b * blockLength) % rowLength);
   return OK;
 }
 

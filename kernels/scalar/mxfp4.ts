@@ -1,22 +1,16 @@
 import type { BlockCodec } from "./block-codec.ts";
 import { E2M1, E8M0 } from "./fp4.ts";
+import { exponentOf } from "./importance.ts";
 
 const fround = Math.fround;
 const LENGTH = 32;
 const BYTES = 17;
 
-const word = new Float32Array(1);
-const bits = new Uint32Array(word.buffer);
-
-/** floor(log2(value)) of a positive f32, subnormals included. */
-function exponentOf(value: number): number {
-  word[0] = value;
-  const field = bits[0] >>> 23;
-  return field > 0 ? field - 127 : Math.floor(Math.log2(value));
-}
+/** As ggml reads the codes: code 8 is 0, not -0. */
+export const GGML_E2M1 = E2M1.map((value) => value + 0);
 
 /** Code of the nearest E2M1 value to a magnitude, ties to the even code (as E2M1 rounding is defined). */
-function nearest(magnitude: number): number {
+export function nearestE2m1(magnitude: number): number {
   if (magnitude <= 2.5) {
     if (magnitude <= 0.75) return magnitude <= 0.25 ? 0 : magnitude < 0.75 ? 1 : 2;
     if (magnitude <= 1.25) return 2;
@@ -35,12 +29,13 @@ function nearest(magnitude: number): number {
 export const mxfp4: BlockCodec = {
   blockLength: LENGTH,
   blockBytes: BYTES,
+  largest: 2 ** 60, // squares of errors stay finite
   decodeBlock(src, at, dst, to) {
     if (src[at] === 255) return false;
     const scale = E8M0[src[at]];
     for (let i = 0; i < 16; i++) {
-      dst[to + i] = E2M1[src[at + 1 + i] & 15] * scale;
-      dst[to + 16 + i] = E2M1[src[at + 1 + i] >> 4] * scale;
+      dst[to + i] = GGML_E2M1[src[at + 1 + i] & 15] * scale;
+      dst[to + 16 + i] = GGML_E2M1[src[at + 1 + i] >> 4] * scale;
     }
     return true;
   },
@@ -57,7 +52,7 @@ export const mxfp4: BlockCodec = {
       let error = 0;
       for (let i = 0; i < LENGTH; i++) {
         const x = src[from + i];
-        const y = fround(E2M1[nearest(Math.abs(x) / E8M0[e])] * E8M0[e]);
+        const y = fround(E2M1[nearestE2m1(Math.abs(x) / E8M0[e])] * E8M0[e]);
         const difference = fround(y - Math.abs(x));
         const square = fround(difference * difference);
         error = fround(error + (importance ? fround(importance[weightsFrom + i] * square) : square));
@@ -70,7 +65,7 @@ export const mxfp4: BlockCodec = {
     dst[at] = bestExponent;
     for (let i = 0; i < LENGTH; i++) {
       const x = src[from + i];
-      const code = nearest(Math.abs(x) / E8M0[bestExponent]) | (x < 0 ? 8 : 0);
+      const code = nearestE2m1(Math.abs(x) / E8M0[bestExponent]) | (x < 0 ? 8 : 0);
       dst[at + 1 + (i & 15)] |= i < 16 ? code : code << 4;
     }
   },

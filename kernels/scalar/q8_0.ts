@@ -1,5 +1,6 @@
 import type { BlockCodec } from "./block-codec.ts";
 import { f16ToF32, f32ToF16 } from "./float16.ts";
+import { TINY } from "./limits.ts";
 
 const fround = Math.fround;
 const LENGTH = 32;
@@ -25,7 +26,7 @@ export const q8_0: BlockCodec = {
     let peak = 0;
     for (let i = 0; i < LENGTH; i++) peak = Math.max(peak, Math.abs(src[from + i]));
     const d = fround(peak / 127);
-    const inverse = d > 0 ? fround(1 / d) : 0;
+    const inverse = peak < TINY ? 0 : fround(1 / d);
     const bits = f32ToF16(d);
     dst[at] = bits;
     dst[at + 1] = bits >> 8;

@@ -1,0 +1,49 @@
+/* iq3_xxs. Twin: scalar/iq3-xxs.ts; the search: scalar/codebook-encode.ts. */
+#include "set.h"
+#include "vec.h"
+
+#include "codebook-iq3-xxs.h"
+
+enum { GROUP_LENGTH = 32, EVEN_SIGNS = 1, SCALE_FROM_PEAK = 1 };
+static const float FACTORS[] = {1.0f / 11.0f, 1.0f / 13.0f, 1.0f / 15.0f, 1.0f / 17.0f};
+
+#include "codebook.h"
+
+enum { BYTES = 98 };
+
+static void encode_batch(const struct batch *batch) {
+  struct codebook_block block;
+  encode_lanes(batch, &block);
+  vi words[24];
+  for (int k = 0; k < 16; k++) words[k] = four_bytes(block.entries + 4 * k);
+  for (int g = 0; g < GROUPS; g++) {
+    vi a = block.scales[g] << 28;
+    for (int k = 0; k < 4; k++) a = a | (block.signs[4 * g + k] & 127) << (7 * k);
+    words[16 + g] = a;
+  }
+  lanes_put_half(batch, 0, block.d);
+  lanes_put_words(batch, 2, words, 24);
+}
+
+void V4(encode_iq3_xxs)(const struct encode_job *job, size_t begin, size_t end) {
+  encode_batches(job, begin, end, LENGTH, BYTES, encode_batch);
+}
+
+ptrdiff_t V4(decode_iq3_xxs)(const uint8_t *src, float *dst, size_t blocks) {
+  pthread_once(&tables_once, fill_tables);
+  for (size_t b = 0; b < blocks; b++, src += BYTES) {
+    const float d = half_load(src);
+    for (int g = 0; g < GROUPS; g++) {
+      const uint8_t *entries = src + 2 + 8 * g;
+      uint32_t a;
+      memcpy(&a, src + 66 + 4 * g, 4);
+      const float scale = d * (float)(2 * (a >> 28) + 1);
+      for (int k = 0; k < 4; k++, dst += 8) {
+        const unsigned signs = even_signs((a >> (7 * k)) & 127);
+        expand_entry(entries[2 * k], signs, scale, dst);
+        expand_entry(entries[2 * k + 1], signs >> 4, scale, dst + 4);
+      }
+    }
+  }
+  return V4_OK;
+}

@@ -1,0 +1,97 @@
+/* nvfp4 in ggml's order. Twin, layout and description: scalar/nvfp4.ts. */
+#include "set.h"
+#include "vec.h"
+
+#include "bytes.h"
+#include "e4m3.h"
+#include "formats.h"
+#include "fp4.h"
+#include "kernels.h"
+
+enum { LENGTH = 64, BYTES = 36, GROUP = 16, GROUPS = 4 };
+
+/* Half the value of a scale byte, to go with doubled codes; the top bit is not looked at, 7F is 0, FF 480. */
+static float scale_half(uint8_t byte) {
+  const uint32_t code = byte & 127, bits = (code << 20) + (119u << 23);
+  if (byte == 0x7f) return 0.0f;
+  if (code < 8) return (float)code * 0x1p-10f;
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+ptrdiff_t V4(decode_nvfp4)(const uint8_t *src, float *dst, size_t blocks) {
+  for (size_t b = 0; b < blocks; b++, src += BYTES)
+    for (int k = 0; k < GROUPS; k++, dst += GROUP) {
+      const b16 packed = b16_load8(src + 4 + 8 * k);
+      const b16 codes = V4_SHUFFLE(packed & 15, packed >> 4, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+      b16_scale(b16_lookup(E2M1_DOUBLED, codes), scale_half(src[k]), dst);
+    }
+  return V4_OK;
+}
+
+/* The best scale code of sixteen values among a few around peak / 6. */
+V4_INLINE vi best_scale(const float *x, const float *w, int weighted) {
+  static const int steps[] = {0, 1, -1, 2, 3, 4, 5, -2};
+  vf peak = vf_set(0.0f);
+  for (int i = 0; i < GROUP; i++) peak = vf_max(vf_abs(vf_load(x + i * LANES)), peak);
+  const vi middle = e4m3_code(peak * (1.0f / 6));
+  vi best = vi_set(0);
+  vf best_error = vf_set(INFINITY);
+  for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
+    const vi code = vi_clamp(middle + steps[s], vi_set(0), vi_set(126));
+    const vf scale = e4m3_value(code);
+    const vf inverse = vf_inverse_if(vi_lt(vi_set(0), code), scale);
+    vf error = vf_set(0.0f);
+    for (int i = 0; i < GROUP; i++) {
+      const vf a = vf_abs(vf_load(x + i * LANES));
+      const vf difference = e2m1_round(a * inverse) * scale - a;
+      const vf square = difference * difference;
+      if (weighted)
+        error = error + vf_load(w + i * LANES) * square;
+      else
+        error = error + square;
+    }
+    const vm better = vf_lt(error, best_error);
+    best_error = vf_select(better, error, best_error);
+    best = vi_select(better, code, best);
+  }
+  return best;
+}
+
+V4_INLINE void encode(const struct batch *batch, int weighted) {
+  float x[LENGTH * LANES], w[LENGTH * LANES];
+  lanes_transpose(batch->src, LENGTH, x);
+  if (weighted) lanes_transpose(batch->importance, LENGTH, w);
+  vi words[BYTES / 4];
+  words[0] = vi_set(0);
+  for (int k = 0; k < GROUPS; k++) {
+    const float *xk = x + k * GROUP * LANES;
+    const vi code = best_scale(xk, w + k * GROUP * LANES, weighted);
+    const vf inverse = vf_inverse_if(vi_lt(vi_set(0), code), e4m3_value(code));
+    words[0] |= code << (8 * k);
+    vi q[GROUP];
+    for (int i = 0; i < GROUP; i++) {
+      const vf v = vf_load(xk + i * LANES);
+      const vi sign = vi_select(vf_lt(v, vf_set(0.0f)), vi_set(8), vi_set(0));
+      q[i] = e2m1_code(e2m1_round(vf_abs(v) * inverse)) | sign;
+    }
+    for (int half = 0; half < 2; half++) {
+      vi word = vi_set(0);
+      for (int i = 0; i < 4; i++) word |= (q[4 * half + i] | q[8 + 4 * half + i] << 4) << (8 * i);
+      words[1 + 2 * k + half] = word;
+    }
+  }
+  lanes_put_words(batch, 0, words, BYTES / 4);
+}
+
+static void encode_batch(const struct batch *batch) {
+  if (batch->importance[0])
+    encode(batch, 1);
+  else
+    encode(batch, 0);
+}
+
+void V4(encode_nvfp4)(const struct encode_job *job, size_t begin, size_t end) {
+  encode_batches(job, begin, end, LENGTH, BYTES, encode_batch);
+}
