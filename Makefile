@@ -23,6 +23,7 @@ build: node_modules/.package-lock.json compile
 
 compile:
 	@npx tsc -p tsconfig.json
+	@node kernels/build.mjs
 	@chmod +x dist/tools/cli.js
 
 demo: build test/judges/node_modules/.package-lock.json

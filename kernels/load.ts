@@ -6,7 +6,7 @@ import { loadNative, type NativeKernels } from "./native.ts";
 import { scalar } from "./scalar/index.ts";
 
 /** Thrown when `V4KIT_KERNELS` names a set that this machine or this build does not have. */
-class KernelsUnavailable extends Error {}
+export class KernelsUnavailable extends Error {}
 
 export interface KernelChoice {
   readonly kernels: Kernels;

@@ -61,7 +61,10 @@ function readFlags(path: string): Record<string, unknown> {
   try {
     return parse(text) as Record<string, unknown>;
   } catch (error) {
-    throw dataError({ what: `not valid YAML: ${(error as Error).message.split("\n")[0].replace(/:$/, "")}`, file: path });
+    throw dataError({
+      what: `not valid YAML: ${(error as Error).message.split("\n")[0].replace(/:$/, "")}`,
+      file: path,
+    });
   }
 }
 

@@ -109,7 +109,7 @@ function minimum(terms: readonly string[]): string {
  * straight-line code. Each entry is a first and a second half. The sums of all first halves are taken once; for
  * each set of first halves that some second halves share, its minimum; to that the least of those second halves.
  */
-export function entrySearchSource(name: CodebookName): string {
+function entrySearchSource(name: CodebookName): string {
   const codebook = codebooks[name];
   const first = FIRST_HALF[name];
   const second = Array.from({ length: codebook.entryLength }, (_, j) => j).filter((j) => !first.includes(j));

@@ -3,6 +3,7 @@
  *
  *   FAULT_WRITE_BUDGET=N  writes to *.partial fail with ENOSPC once N bytes are through
  *   FAULT_SHORT=N         one read or write moves at most N bytes
+ *   FAULT_DELAY_US=N      every write to *.partial takes N microseconds longer
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -41,6 +42,8 @@ static ssize_t (*real_read)(int, void *, size_t, off_t);
 ssize_t pwrite64(int fd, const void *buffer, size_t count, off_t offset) {
   if (!real_write) real_write = dlsym(RTLD_NEXT, "pwrite64");
   if (!is_output(fd)) return real_write(fd, buffer, count, offset);
+  const long long delay = setting("FAULT_DELAY_US");
+  if (delay > 0) usleep((useconds_t)delay);
   long long budget = setting("FAULT_WRITE_BUDGET");
   count = shortened(count);
   if (budget >= 0 && atomic_fetch_add(&written, (long long)count) + (long long)count > budget) {

@@ -21,7 +21,7 @@ export interface StoredScale {
 
 /** A value that may not be there, by its position: element of the rows, or scale of the scales given. */
 export interface RowsFault {
-  readonly kind: "nan-code" | "reserved-scale" | "bad-scale" | "non-finite" | "expert-id";
+  readonly kind: "nan-code" | "reserved-scale" | "bad-scale" | "non-finite" | "too-large" | "expert-id";
   readonly index: number;
 }
 

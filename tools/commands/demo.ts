@@ -62,6 +62,8 @@ export const demoCommand: CommandModule<CommonArgs, Args> = {
   handler: async (args) => {
     const { runDemo } = await import("../demo/run-demo.ts");
     const { renderDemo } = await import("../demo/render.ts");
+    const { announceKernels } = await import("./kernels.ts");
+    announceKernels(args);
     const report = await runDemo(args.out, args.quiet);
     printResult(args, report, () => renderDemo(report));
   },

@@ -57,6 +57,8 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
     const { quantize } = await import("../quantize/quantize.ts");
     const { renderQuantize } = await import("../quantize/render.ts");
     const { interruptSignal } = await import("../lib/interrupt.ts");
+    const { announceKernels } = await import("./kernels.ts");
+    announceKernels(args);
     const { path, name } = await resolveSource(args);
     const recipe = recipeForBits(args.bits);
     if (!recipe) throw new Error(`no recipe for --bits ${args.bits}`);

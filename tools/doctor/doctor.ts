@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { statfs } from "node:fs/promises";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { promisify } from "node:util";
-import { loadKernels } from "../../kernels/load.ts";
+import { chooseKernels } from "../../kernels/load.ts";
 import { VERSION } from "../lib/package-root.ts";
 import { renderTable } from "../lib/table.ts";
 import { formatBytes } from "../lib/units.ts";
@@ -17,6 +17,7 @@ export interface Finding {
 /** Looks at the machine: nothing is changed, nothing is required; each line says what a missing piece costs. */
 export async function examine(folder: string): Promise<readonly Finding[]> {
   const { bavail, bsize } = await statfs(folder);
+  const { kernels, available, warning } = chooseKernels("");
   return [
     { item: "v4kit", found: VERSION, note: "" },
     { item: "node", found: process.version, note: "" },
@@ -27,7 +28,11 @@ export async function examine(folder: string): Promise<readonly Finding[]> {
     },
     { item: "memory", found: formatBytes(totalmem()), note: "" },
     { item: "free disk here", found: formatBytes(bavail * bsize), note: "" },
-    { item: "kernels", found: loadKernels().set, note: "" },
+    {
+      item: "kernels",
+      found: `${kernels.set} (of ${available.map(({ set }) => set).join(", ")})`,
+      note: warning ?? "",
+    },
     ...(await Promise.all(PROGRAMS.map(program))),
   ];
 }

@@ -69,7 +69,7 @@ export function convertRows(kernels: Kernels, slab: Uint8Array, task: RowsTask):
     if (!exact) inexact += task.rows * task.inputs[i].cols;
   }
   const index = kernels.encode(task.format, values, out, { rowLength: task.rowLength });
-  if (index >= 0) return { fault: locate(task, index), inexact };
+  if (index >= 0) return { fault: locate(task, index, values[index]), inexact };
   return { inexact: inexact + countInexact(kernels, task, values, out) };
 }
 
@@ -120,14 +120,18 @@ function convertTable(slab: Uint8Array, input: RowsInput, out: Uint8Array, exper
   return { inexact: 0 };
 }
 
-function locate(task: RowsTask, index: number): NonNullable<RowsResult["fault"]> {
+function locate(task: RowsTask, index: number, value: number): NonNullable<RowsResult["fault"]> {
   const row = Math.floor(index / task.rowLength);
   const column = index % task.rowLength;
   const input = task.inputs.findIndex(
     ({ columnStart, cols }) => column >= columnStart && column < columnStart + cols,
   );
   const { cols, columnStart } = task.inputs[input];
-  return { input, kind: "non-finite", index: row * cols + column - columnStart };
+  return {
+    input,
+    kind: Number.isFinite(value) ? "too-large" : "non-finite",
+    index: row * cols + column - columnStart,
+  };
 }
 
 function storedRows(slab: Uint8Array, { format, cols, weightAt, weightBytes, scale }: RowsInput): StoredRows {

@@ -45,6 +45,12 @@ export function faultError(
         ...at,
         next: "the shard is damaged: fetch it again",
       });
+    case "too-large":
+      return dataError({
+        what: `a value is too large for ${task.format} at ${element}`,
+        ...at,
+        next: "choose a recipe that gives this tensor a wider format",
+      });
     case "expert-id":
       return dataError({
         what: `a routing table names an expert that does not exist at ${element}`,

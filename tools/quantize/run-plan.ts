@@ -111,6 +111,7 @@ async function convertAll(
     running.add(job);
   }
   await Promise.all(running);
+  if (signal?.aborted) failure ??= signal.reason;
   if (failure !== undefined) throw failure;
   return inexact;
 }
