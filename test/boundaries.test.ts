@@ -28,6 +28,9 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   ],
   "tools/validate": ["tools/lib", "tools/formats", "tools/model", "tools/checkpoint", "kernels"],
   "tools/doctor": ["tools/lib", "kernels"],
+  // Foreign implementations that judge our files and our speed.
+  "tools/peers": ["tools/lib"],
+  "tools/bench": ["tools/lib", "tools/formats", "tools/peers", "kernels"],
   // The demo runs the stages in order, so it knows them all.
   "tools/demo": [
     "tools/lib",
@@ -38,6 +41,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/inspect",
     "tools/quantize",
     "tools/validate",
+    "tools/peers",
     "kernels",
   ],
   "tools/commands": ["tools"],

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { benchCommand } from "./commands/bench.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { inspectCommand } from "./commands/inspect.ts";
@@ -25,6 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
       .config("config", "a YAML file of flags", readFlags)
       .command(inspectCommand)
       .command(quantizeCommand)
+      .command(benchCommand)
       .command(demoCommand)
       .command(doctorCommand)
       .epilogue(

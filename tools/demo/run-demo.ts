@@ -8,11 +8,12 @@ import type { CensusSummary } from "../inspect/summary.ts";
 import { PACKAGE_ROOT } from "../lib/package-root.ts";
 import { type Census, takeCensus } from "../model/census.ts";
 import type { TensorRole } from "../model/inventory.ts";
+import { findLlamaLibraries, LLAMA_RELEASE } from "../peers/llama-libraries.ts";
+import { llamaLogits } from "../peers/llama-logits.ts";
 import { recipeForBits } from "../plan/recipe.ts";
 import { type QuantizeResult, quantize } from "../quantize/quantize.ts";
 import { relativeRmse, type TensorError, tensorError } from "../validate/tensor-error.ts";
 import { compareReaders, type ForeignVerdict } from "./foreign-reader.ts";
-import { findLlamaLibraries, LLAMA_RELEASE, llamaLogits } from "./llama.ts";
 
 /** The trained checkpoint that ships with v4kit: 8.8 M parameters in the official layout. */
 const DEMO_CHECKPOINT: string = join(PACKAGE_ROOT, "tools/demo/checkpoint");

@@ -1,29 +1,13 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { writeFileAtomic } from "../lib/disk.ts";
 import { V4Error } from "../lib/errors.ts";
-import { PACKAGE_ROOT } from "../lib/package-root.ts";
+import { buildDriver, LLAMA_RELEASE } from "./llama-libraries.ts";
 
 const run = promisify(execFile);
-
-/** The release whose libraries the driver understands, as the npm package that carries them. */
-export const LLAMA_RELEASE = "llama.cpp v0.5.0";
-
-/** The folder of llama.cpp's shared libraries: `V4KIT_LLAMA_LIBS`, or an installed prebuilt package. */
-export function findLlamaLibraries(): string | undefined {
-  const stated = process.env.V4KIT_LLAMA_LIBS;
-  if (stated) return existsSync(join(stated, "libllama.v0.5.0.so")) ? stated : undefined;
-  const platform = `${process.platform}-${process.arch}`;
-  for (const base of [join(PACKAGE_ROOT, "test/judges"), PACKAGE_ROOT, process.cwd()]) {
-    const folder = join(base, "node_modules/@node-llama-cpp", platform, "bins", platform);
-    if (existsSync(join(folder, "libllama.v0.5.0.so"))) return folder;
-  }
-  return undefined;
-}
 
 /** Runs llama.cpp on tokens and returns its logits `[tokens, vocab]`. Builds the small driver with the C compiler. */
 export async function llamaLogits(
@@ -37,12 +21,7 @@ export async function llamaLogits(
     const shared = ["libllama.v0.5.0.so", "libggml.v0.5.0.so", "libggml-base.so"].map((name) =>
       join(libraries, name),
     );
-    const source = join(PACKAGE_ROOT, "tools/demo/llama-logits.c");
-    await run(process.env.CC ?? "cc", [
-      "-O1",
-      "-o",
-      driver,
-      source,
+    await buildDriver("llama-logits", driver, [
       ...shared,
       `-Wl,-rpath,${libraries}`,
       "-Wl,--allow-shlib-undefined",
