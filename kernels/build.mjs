@@ -32,8 +32,11 @@ const SETS = {
 };
 
 /** No -ffast-math and no contraction: every set must round every operation alike. */
-const FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fwrapv", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"];
-const SANITIZE = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
+const FLAGS = [
+  ...["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fwrapv"],
+  ...["-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"],
+];
+const SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"];
 
 function options(argv) {
   const valueOf = (name) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : undefined);

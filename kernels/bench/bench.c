@@ -152,7 +152,8 @@ int main(int argc, char **argv) {
         format->decode(ours, y, count / format->block_length);
         const double our_error = weighted_error(x, y, importance, count);
         format->decode(theirs, y, count / format->block_length);
-        const double error_ratio = our_error / weighted_error(x, y, importance, count);
+        const double their_error = weighted_error(x, y, importance, count);
+        const double error_ratio = our_error == their_error ? 1 : our_error / their_error; /* both may be 0 */
         double ratio[99], speed[99], peer[99];
         for (int r = 0; r < repeats; r++) {
           const double t0 = seconds();

@@ -49,7 +49,7 @@ V4_INLINE b16 b16_zip_high(b16 a, b16 b) {
 V4_INLINE void b16_scale(b16 values, float scale, float *dst) {
   int8_t q[16];
   memcpy(q, &values, 16);
-  for (int i = 0; i < 16; i++) dst[i] = scale * (float)q[i];
+  for (int i = 0; i < 16; i += LANES) vf_store(dst + i, vf_from_int(vi_load_i8(q + i)) * vf_set(scale));
 }
 
 #endif

@@ -110,24 +110,15 @@ static vf search_group(const struct prepared *p, int group, vf a, vi *found) {
   return error;
 }
 
-/* Step 1; returns where blocks are zero. x is consumed. */
-V4_INLINE vm set_weights(struct prepared *p, const float *x, const float *importance) {
-  vf even = vf_set(0.0f), odd = vf_set(0.0f), peak = vf_set(0.0f);
-  for (int i = 0; i < LENGTH; i += 2) {
-    const vf v0 = vf_abs(vf_load(x + i * LANES)), v1 = vf_abs(vf_load(x + (i + 1) * LANES));
-    peak = vf_max(vf_max(v0, v1), peak);
-    even = even + v0 * v0;
-    odd = odd + v1 * v1;
-  }
-  const vf energy = (even + odd) * (2.0f / LENGTH);
+/* Step 1: w v of given weights; returns where blocks are zero. */
+V4_INLINE vm weight_values(struct prepared *p, const float *x) {
+  vf peak = vf_set(0.0f);
+  for (int i = 0; i < LENGTH; i++) peak = vf_max(vf_abs(vf_load(x + i * LANES)), peak);
   const vm zero = vf_lt(peak, vf_set(TINY));
   for (int i = 0; i < LENGTH; i++) {
     /* A lane whose block is zero must not run into 0/0; its result is dropped. */
     const vf v = vf_select(zero, vf_set(0.0f), vf_abs(vf_load(x + i * LANES)));
-    const vf root = vf_sqrt(energy + v * v);
-    const vf w = importance ? vf_load(importance + i * LANES) * root : root;
-    vf_store(p->w + i * LANES, w);
-    vf_store(p->wv + i * LANES, w * v);
+    vf_store(p->wv + i * LANES, vf_load(p->w + i * LANES) * v);
   }
   return zero;
 }
@@ -292,10 +283,10 @@ static void encode_lanes(const struct batch *batch, struct codebook_block *out) 
   float x[LENGTH * LANES];
   struct prepared p;
   lanes_transpose(batch->src, LENGTH, x);
-  const int weighted = batch->importance[0] != NULL;
-  float importance[LENGTH * LANES];
-  if (weighted) lanes_transpose(batch->importance, LENGTH, importance);
-  const vm tiny = set_weights(&p, x, weighted ? importance : NULL);
+  if (batch->importance[0]) lanes_transpose(batch->importance, LENGTH, p.w);
+  else
+    for (int i = 0; i < LENGTH; i++) vf_store(p.w + i * LANES, vf_set(1.0f));
+  const vm tiny = weight_values(&p, x);
   set_signs(&p, x, out->signs);
   set_sums(&p, x);
 

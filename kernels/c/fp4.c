@@ -16,16 +16,14 @@ V4_INLINE void decode32(const uint8_t *codes, float half_scale, float *dst) {
   const b16 even = packed & 15, odd = packed >> 4;
   const b16 code[2] = {b16_zip_low(even, odd), b16_zip_high(even, odd)};
   for (int part = 0; part < 2; part++) {
-    int8_t magnitude[16], sign[16];
+    int8_t magnitude[16];
+    uint8_t sign[16];
     const b16 value = b16_lookup(E2M1_DOUBLED, code[part] & 7);
-    memcpy(magnitude, &value, 16);
-    memcpy(sign, &code[part], 16);
-    for (int i = 0; i < 16; i++) {
-      const float y = half_scale * (float)magnitude[i];
-      uint32_t bits;
-      memcpy(&bits, &y, 4);
-      bits |= (uint32_t)(sign[i] & 8) << 28;
-      memcpy(dst + 16 * part + i, &bits, 4);
+    b16_store((uint8_t *)magnitude, value);
+    b16_store(sign, code[part] & 8);
+    for (int i = 0; i < 16; i += LANES) {
+      const vf y = vf_from_int(vi_load_i8(magnitude + i)) * vf_set(half_scale);
+      vf_store(dst + 16 * part + i, vi_as_float(vf_bits(y) | vi_load_u8(sign + i) << 28));
     }
   }
 }

@@ -6,20 +6,23 @@
 #include "fp4.h"
 #include "kernels.h"
 
-/* One run of codes under one scale. Without a branch, so that the compiler vectorises it. */
+V4_INLINE vf decode_lanes(vi code, vf scale) {
+  const vi rest = code & 127;
+  const vf magnitude =
+      vf_select(vi_lt(rest, vi_set(8)), vf_from_int(rest) * 0x1p-9f, vi_as_float((rest << 20) + (120 << 23)));
+  return vi_as_float(vf_bits(magnitude) | (code & 128) << 24) * scale;
+}
+
+/* One run of codes under one scale. */
 static void decode_run(const uint8_t *codes, float scale, float *dst, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    const uint32_t code = codes[i], rest = code & 127;
-    const uint32_t normal_bits = (rest << 20) + (120u << 23);
-    float normal, subnormal = (float)(int32_t)rest * 0x1p-9f;
-    memcpy(&normal, &normal_bits, 4);
-    const float magnitude = rest < 8 ? subnormal : normal;
-    uint32_t bits;
-    memcpy(&bits, &magnitude, 4);
-    bits |= (code & 128) << 24;
-    float value;
-    memcpy(&value, &bits, 4);
-    dst[i] = value * scale;
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES) vf_store(dst + i, decode_lanes(vi_load_u8(codes + i), vf_set(scale)));
+  if (i < count) {
+    uint8_t in[LANES] = {0};
+    float out[LANES];
+    memcpy(in, codes + i, count - i);
+    vf_store(out, decode_lanes(vi_load_u8(in), vf_set(scale)));
+    memcpy(dst + i, out, 4 * (count - i));
   }
 }
 

@@ -11,6 +11,12 @@ V4_INLINE vi vi_set(int32_t x) { return (vi)_mm512_set1_epi32(x); }
 V4_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 V4_INLINE void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 V4_INLINE vi vi_load(const int32_t *p) { return (vi)_mm512_loadu_si512(p); }
+V4_INLINE vi vi_load_u8(const uint8_t *p) {
+  return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+V4_INLINE vi vi_load_i8(const int8_t *p) {
+  return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
 V4_INLINE void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, (__m512i)a); }
 
 V4_INLINE vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }

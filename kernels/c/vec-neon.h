@@ -11,6 +11,14 @@ V4_INLINE vi vi_set(int32_t x) { return vdupq_n_s32(x); }
 V4_INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
 V4_INLINE void vf_store(float *p, vf a) { vst1q_f32(p, a); }
 V4_INLINE vi vi_load(const int32_t *p) { return vld1q_s32(p); }
+V4_INLINE vi vi_load_u8(const uint8_t *p) {
+  const int32_t word[4] = {p[0], p[1], p[2], p[3]};
+  return vld1q_s32(word);
+}
+V4_INLINE vi vi_load_i8(const int8_t *p) {
+  const int32_t word[4] = {p[0], p[1], p[2], p[3]};
+  return vld1q_s32(word);
+}
 V4_INLINE void vi_store(int32_t *p, vi a) { vst1q_s32(p, a); }
 
 V4_INLINE vm vf_lt(vf a, vf b) { return vcltq_f32(a, b); }

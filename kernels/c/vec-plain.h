@@ -9,6 +9,9 @@ V4_INLINE vi vi_set(int32_t x) { return x; }
 V4_INLINE vf vf_load(const float *p) { return *p; }
 V4_INLINE void vf_store(float *p, vf a) { *p = a; }
 V4_INLINE vi vi_load(const int32_t *p) { return *p; }
+/* LANES consecutive bytes, zero- or sign-extended. */
+V4_INLINE vi vi_load_u8(const uint8_t *p) { return *p; }
+V4_INLINE vi vi_load_i8(const int8_t *p) { return *p; }
 V4_INLINE void vi_store(int32_t *p, vi a) { *p = a; }
 
 V4_INLINE vf vf_sqrt(vf a) { return sqrtf(a); }

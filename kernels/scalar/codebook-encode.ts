@@ -9,8 +9,8 @@ const fround = Math.fround;
  * The encoder of the iq2 and iq3 formats, in f32, every operation in the order written (the compiled kernels run
  * one super-block per lane and do the same). v = |x|, m = a magnitude of the codebook, y = sign a m.
  *
- * 1. The weight of an element's squared error is w = importance * sqrt(2 mean(x^2) + x^2), mean over the 256;
- *    without importance, 1 for it.
+ * 1. The sum of w (y - x)^2 is made small, w = importance or 1: with importance the mean square of an input, that
+ *    is the expected error of the layer's output.
  * 2. Parity: where 8 elements must have an even number of negatives and have not, the one with the least w v^2
  *    gets the wrong sign, which is the same as a negative v.
  * 3. Per group a scale. Its order of magnitude comes from r = sum w v^2 / sum w v ("mean": three levels, most
@@ -51,16 +51,8 @@ export function createCodebookEncoder(traits: CodebookTraits) {
 
   /** Step 1. */
   function setWeights(importance: Float32Array | undefined, from: number): void {
-    let even = 0;
-    let odd = 0;
-    for (let i = 0; i < SUPER_BLOCK; i += 2) {
-      even = fround(even + fround(v[i] * v[i]));
-      odd = fround(odd + fround(v[i + 1] * v[i + 1]));
-    }
-    const energy = fround(fround(even + odd) * fround(2 / SUPER_BLOCK));
     for (let i = 0; i < SUPER_BLOCK; i++) {
-      const root = fround(Math.sqrt(fround(energy + fround(v[i] * v[i]))));
-      w[i] = importance ? importance[from + i] * root : root;
+      w[i] = importance ? importance[from + i] : 1;
       wv[i] = w[i] * v[i];
     }
   }

@@ -1,10 +1,10 @@
 /**
  * The iq2 and iq3 encoders against llama.cpp's: errors of ours over errors of theirs, and paired speed ratios.
  *
- *   node dist-or-loader test/bench/codebook-quality.ts [--rows 1024] [--formats iq2_xxs,...] [--set avx2] [--csv FILE]
+ *   npx jiti test/bench/codebook-quality.ts [--rows 1024] [--formats iq2_xxs,...] [--set avx2] [--csv FILE]
  *
  * Needs python3 and libggml-base.so of @node-llama-cpp/linux-x64 (its path in GGML_LIB). That library is a generic
- * x86-64 build. "w" is the sum of importance (y - x)^2, which the search's own weights only approximate; "u" the
+ * x86-64 build, and refuses iq2_xxs and iq2_xs without importance. "w" is the sum of importance (y - x)^2, "u" the
  * same without importance. Both sides are timed in turn on the same rows, one thread; a ratio is a median.
  */
 import { spawn } from "node:child_process";
@@ -95,7 +95,7 @@ try {
       const importance = makeImportance(kind, LENGTH);
       if (importance) writeFileSync(file("q"), new Uint8Array(importance.buffer));
       for (const format of options.formats.split(",") as Format[]) {
-        if (kind === "none" && (format === "iq2_xxs" || format === "iq2_xs")) continue; // the peer refuses
+        if (kind === "none" && (format === "iq2_xxs" || format === "iq2_xs")) continue;
         const dst = new Uint8Array((x.length / 256) * BLOCK_BYTES[format]);
         const y = new Float32Array(x.length);
         encodeSeconds(format, x, dst, importance);
