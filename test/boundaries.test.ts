@@ -44,7 +44,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/peers",
     "kernels",
   ],
-  "tools/commands": ["tools"],
+  "tools/commands": ["tools", "kernels/load.ts"],
   "tools/pipeline.ts": [],
   "tools/cli.ts": ["tools"],
 };

@@ -60,6 +60,8 @@ export async function benchKernels(options: KernelBenchOptions): Promise<KernelB
     for (const { name } of DTYPES.values()) {
       if (!isKernelFormat(name) || !wanted(name)) continue;
       add(await benchStream(kernels, decodeStream(name), options.repeats));
+      if (isEncodable(name) && MEMORY_BOUND.includes(name))
+        add(await benchStream(kernels, encodeStream(name), options.repeats));
       if (isEncodable(name))
         for (const importance of ["none", "chi2"] as const)
           add(await benchEncode(kernels, name, importance, peer, options.repeats));
@@ -74,6 +76,7 @@ export async function benchKernels(options: KernelBenchOptions): Promise<KernelB
   }
 }
 
+const MEMORY_BOUND: readonly string[] = ["f16", "bf16", "q8_0"];
 const DECODE_ONLY = ["q4_1", "q5_0", "q5_1"];
 const isKernelFormat = (name: string): name is DecodableFormat => {
   const traits = traitsOf(name as DecodableFormat);
@@ -100,6 +103,26 @@ function decodeStream(format: DecodableFormat): Stream {
       const dst = new Float32Array(values);
       return (kernels, count) => {
         kernels.decode(format, src.subarray(0, byteLengthOf(format, count)), dst.subarray(0, count));
+      };
+    },
+  };
+}
+
+/** Encoding of formats so simple that memory should be the limit. */
+function encodeStream(format: EncodableFormat): Stream {
+  return {
+    operation: "encode",
+    format: `${format} (memory)`,
+    bytesPerValue: byteLengthOf(format, 256) / 256 + 4,
+    prepare(values) {
+      const rows = makeRows("normal", ROWS.ours, COLS);
+      const src = new Float32Array(values);
+      for (let at = 0; at < values; at += rows.length) src.set(rows, at);
+      const dst = new Uint8Array(byteLengthOf(format, values));
+      return (kernels, count) => {
+        kernels.encode(format, src.subarray(0, count), dst.subarray(0, byteLengthOf(format, count)), {
+          rowLength: COLS,
+        });
       };
     },
   };
@@ -168,7 +191,8 @@ async function benchStream(kernels: Kernels, stream: Stream, repeats: number): P
   const run = stream.prepare(STREAM_VALUES);
   const bytes = Math.floor(STREAM_VALUES * stream.bytesPerValue);
   // A copy reads every byte and writes it, so it moves half as many.
-  const copyFrom = new Uint8Array(bytes / 2);
+  // Filled, because untouched memory is one page of zeros that never leaves the cache.
+  const copyFrom = new Uint8Array(bytes / 2).fill(1);
   const copyTo = new Uint8Array(bytes / 2);
   const contenders: Contender[] = [
     () => secondsOf(() => run(kernels, STREAM_VALUES)),
