@@ -8,7 +8,7 @@ help:
 	@echo 'make test       the tests, reduced counts (under 8 minutes on 2 cores)'
 	@echo 'make test-full  the tests that have full counts, with them (under 40 minutes)'
 	@echo 'make check      types, lint, import rules, dead code'
-	@echo 'make bench      speed and memory, written to test/bench/'
+	@echo 'make bench      speed and errors against peers, written to test/bench/'
 
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci
@@ -44,8 +44,11 @@ check: build
 	npx knip
 	npx publint --strict
 
-bench: build
-	node --import tsx test/bench/quantize-memory.ts
+# MACHINE names the file; ratios against peers are taken in the same run.
+MACHINE ?= $(shell uname -m)
+bench: build test/judges/node_modules/.package-lock.json
+	node dist/tools/cli.js bench kernels --error-rows 1024 --csv test/bench/$(MACHINE)-kernels.csv
+	npx tsx test/bench/workers.ts | tee test/bench/$(MACHINE)-workers.csv
 
 clean:
 	rm -rf dist build

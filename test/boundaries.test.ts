@@ -30,7 +30,15 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   "tools/doctor": ["tools/lib", "kernels"],
   // Foreign implementations that judge our files and our speed.
   "tools/peers": ["tools/lib"],
-  "tools/bench": ["tools/lib", "tools/formats", "tools/peers", "kernels"],
+  "tools/bench": [
+    "tools/lib",
+    "tools/formats",
+    "tools/model",
+    "tools/checkpoint",
+    "tools/peers",
+    "tools/demo/embedded.ts",
+    "kernels",
+  ],
   // The demo runs the stages in order, so it knows them all.
   "tools/demo": [
     "tools/lib",

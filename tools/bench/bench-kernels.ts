@@ -6,6 +6,7 @@ import { type GgmlEncoder, startGgmlEncoder } from "../peers/ggml-encode.ts";
 import { findLlamaLibraries } from "../peers/llama-libraries.ts";
 import { type Contender, paired, secondsOf } from "./measure.ts";
 import { distributions, type Importance, makeImportance, makeRows } from "./rows.ts";
+import { trainedRows } from "./trained-rows.ts";
 
 /** The row length of all measurements: Flash's hidden size. */
 const COLS = 4096;
@@ -286,9 +287,9 @@ async function* compareErrors(
   rows: number,
 ): AsyncGenerator<KernelBenchRow> {
   if (!PEER_ENCODES(format)) return;
-  const ggmlType = traitsOf(format).ggmlType as number;
-  for (const distribution of distributions) {
-    const x = makeRows(distribution, rows, COLS);
+  for (const distribution of [...distributions, "trained"] as const) {
+    const x = distribution === "trained" ? await trainedRows(rows, COLS) : makeRows(distribution, rows, COLS);
+    const request = { ggmlType: traitsOf(format).ggmlType as number, rows: x.length / COLS, cols: COLS };
     for (const kind of ["none", "chi2", "lognormal"] as const) {
       const importance = makeImportance(kind, COLS);
       await peer.load(
@@ -297,7 +298,7 @@ async function* compareErrors(
       );
       const dst = new Uint8Array(byteLengthOf(format, x.length));
       kernels.encode(format, x, dst, { rowLength: COLS, ...(importance && { importance }) });
-      const theirs = await peer.encode({ ggmlType, rows, cols: COLS });
+      const theirs = await peer.encode(request);
       yield {
         operation: "encode",
         format,

@@ -5,7 +5,6 @@ import { loadKernels } from "../../kernels/load.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import { inspect } from "../inspect/inspect.ts";
 import type { CensusSummary } from "../inspect/summary.ts";
-import { PACKAGE_ROOT } from "../lib/package-root.ts";
 import { type Census, takeCensus } from "../model/census.ts";
 import type { TensorRole } from "../model/inventory.ts";
 import { findLlamaLibraries, LLAMA_RELEASE } from "../peers/llama-libraries.ts";
@@ -13,10 +12,8 @@ import { llamaLogits } from "../peers/llama-logits.ts";
 import { recipeForBits } from "../plan/recipe.ts";
 import { type QuantizeResult, quantize } from "../quantize/quantize.ts";
 import { relativeRmse, type TensorError, tensorError } from "../validate/tensor-error.ts";
+import { DEMO_CHECKPOINT } from "./embedded.ts";
 import { compareReaders, type ForeignVerdict } from "./foreign-reader.ts";
-
-/** The trained checkpoint that ships with v4kit: 8.8 M parameters in the official layout. */
-const DEMO_CHECKPOINT: string = join(PACKAGE_ROOT, "tools/demo/checkpoint");
 
 /** Tensors of one role and conversion, compared with the source value by value. */
 export interface ComparedClass {
