@@ -30,7 +30,7 @@ function addonPath(): string | undefined {
 
 function findNative(): { native?: NativeKernels; problem?: string } {
   const path = addonPath();
-  if (!path) return { problem: "no compiled kernels (a C compiler and `make kernels` build them)" };
+  if (!path) return { problem: "no compiled kernels (a C compiler and `make build` make them)" };
   try {
     return { native: loadNative(path) };
   } catch (error) {
