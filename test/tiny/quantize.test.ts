@@ -1,6 +1,8 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -11,12 +13,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { chooseKernels } from "../../kernels/load.ts";
 import { E2M1 } from "../../kernels/scalar/fp4.ts";
 import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
 import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
 import { readGgufHeader } from "../../tools/formats/gguf/reader.ts";
 import { openForReading } from "../../tools/lib/files.ts";
-import { cli } from "../support/cli.ts";
+import { cli, ROOT } from "../support/cli.ts";
 import { goldenCheckpoint } from "../support/golden.ts";
 import { FULL, scratchFolder } from "../support/scratch.ts";
 import { readShard, shardPaths } from "../support/shards.ts";
@@ -62,6 +65,49 @@ test("the same bytes for any number of workers", () => {
     return [sha256(out), sha256(join(folder, `mtp-workers-${workers}.gguf`))].join();
   });
   expect(new Set(hashes).size).toBe(1);
+});
+
+test("the same bytes from every kernel set that runs here", () => {
+  const sets = chooseKernels("").available.map(({ set }) => set);
+  expect(sets.length).toBeGreaterThan(1);
+  const hashes = sets.map((set) => {
+    const out = join(folder, `kernels-${set}.gguf`);
+    // Base storage: FP8 experts, so that MXFP4 is encoded and not only moved.
+    const args = ["quantize", base, "--bits", "4", "--out", out, "--quiet"];
+    expect(cli(args, { env: { V4KIT_KERNELS: set } })).toMatchObject({ code: 0, stderr: "" });
+    return sha256(out);
+  });
+  expect(new Set(hashes).size).toBe(1);
+  expect(
+    cli(["quantize", base, "--bits", "4", "--out", join(folder, "x.gguf")], {
+      env: { V4KIT_KERNELS: "sse9" },
+    }),
+  ).toMatchObject({
+    code: 69,
+    stderr: expect.stringMatching(
+      /^v4kit: V4KIT_KERNELS=sse9: not available here; expected one of scalar, .*\n$/,
+    ),
+  });
+});
+
+test("without the compiled addon the twins run, say so in one line, and give the same bytes", () => {
+  const installed = join(folder, "installed");
+  cpSync(join(ROOT, "dist"), join(installed, "dist"), {
+    recursive: true,
+    filter: (path) => !/\.node|objects|\.o$/.test(path),
+  });
+  for (const name of ["package.json", "configs"])
+    cpSync(join(ROOT, name), join(installed, name), { recursive: true });
+  symlinkSync(join(ROOT, "node_modules"), join(installed, "node_modules"));
+  const out = join(folder, "slow.gguf");
+  const args = [join(installed, "dist/tools/cli.js"), "quantize", official, "--bits", "4", "--out", out];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  expect(status).toBe(0);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  expect(stderr).toContain("TypeScript kernels");
+  const fast = join(folder, "fast.gguf");
+  quantize(official, "--bits", "4", "--out", fast);
+  expect(sha256(out)).toBe(sha256(fast));
 });
 
 test("every tensor of the source is accounted for, once", () => {
