@@ -27,6 +27,8 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "kernels",
   ],
   "tools/validate": ["tools/lib", "tools/formats", "tools/model", "tools/checkpoint", "kernels"],
+  // The judge: decoders and products may be the kernels', encoders never.
+  "tools/reference": ["tools/lib", "tools/model", "tools/checkpoint", "kernels"],
   "tools/doctor": ["tools/lib", "kernels"],
   // Foreign implementations that judge our files and our speed.
   "tools/peers": ["tools/lib"],

@@ -1,0 +1,191 @@
+import type { ModelConfig } from "../model/config.ts";
+import {
+  type CompressorState,
+  type CompressorTraits,
+  compressToken,
+  createCompressorState,
+} from "./compressor.ts";
+import { indexScores, topK } from "./indexer.ts";
+import type { Linear } from "./linear.ts";
+import { rmsNorm } from "./norm.ts";
+import { ropeFrequencies, rotate } from "./rope.ts";
+import type { Rounding } from "./rounding.ts";
+import { RowBuffer } from "./row-buffer.ts";
+
+export interface CompressorWeights {
+  readonly wkv: Linear;
+  readonly wgate: Linear;
+  readonly ape: Float32Array;
+  readonly norm: Float32Array;
+}
+
+export interface AttentionWeights {
+  readonly wqA: Linear;
+  readonly qNorm: Float32Array;
+  readonly wqB: Linear;
+  readonly wkv: Linear;
+  readonly kvNorm: Float32Array;
+  readonly woA: Linear;
+  readonly woB: Linear;
+  readonly sinks: Float32Array;
+  /** CSA and HCA layers. */
+  readonly compressor?: CompressorWeights;
+  /** CSA layers. */
+  readonly indexer?: {
+    readonly wqB: Linear;
+    readonly weightsProj: Linear;
+    readonly compressor: CompressorWeights;
+  };
+}
+
+/** What a layer's attention keeps of the tokens it has seen (model spec 4.1). */
+export interface AttentionState {
+  /** Key-value rows by absolute position; only the last `slidingWindow` are read. */
+  readonly raw: RowBuffer;
+  readonly compressed?: CompressorState;
+  readonly index?: CompressorState;
+}
+
+export function createAttentionState(config: ModelConfig, ratio: number): AttentionState {
+  return {
+    raw: new RowBuffer(config.headDim),
+    ...(ratio !== 0 && { compressed: createCompressorState(config.headDim) }),
+    ...(ratio === 4 && { index: createCompressorState(config.indexer.headDim) }),
+  };
+}
+
+export interface AttentionContext {
+  readonly config: ModelConfig;
+  readonly ratio: number;
+  readonly rounding: Rounding;
+}
+
+/** Attention of `count` consecutive tokens from `position` on (model spec 3.4). x is [count, H], already normed. */
+export function attention(
+  { config, ratio, rounding }: AttentionContext,
+  weights: AttentionWeights,
+  state: AttentionState,
+  x: Float32Array,
+  position: number,
+): Float32Array {
+  const {
+    headCount,
+    headDim,
+    hiddenSize,
+    qLoraRank,
+    rmsNormEpsilon: epsilon,
+    outputGroups,
+    indexer,
+  } = config;
+  const count = x.length / hiddenSize;
+  const frequencies = ropeFrequencies(config, ratio);
+  const qr = rmsNorm(weights.wqA.apply(x, count), qLoraRank, epsilon, weights.qNorm);
+  const q = rmsNorm(weights.wqB.apply(qr, count), headDim, epsilon);
+  const kv = rmsNorm(weights.wkv.apply(x, count), headDim, epsilon, weights.kvNorm);
+  const compressor = weights.compressor && projections(weights.compressor, x, count);
+  const traits = (
+    w: CompressorWeights,
+    dim: number,
+    finish: (row: Float32Array) => void,
+  ): CompressorTraits => ({
+    ratio,
+    dim,
+    ape: w.ape,
+    norm: w.norm,
+    epsilon,
+    frequencies,
+    finish,
+  });
+  const rowTraits =
+    weights.compressor &&
+    traits(weights.compressor, headDim, (row) => rounding.cachedRow(row, config.ropeDim));
+  const index = weights.indexer && {
+    ...projections(weights.indexer.compressor, x, count),
+    traits: traits(weights.indexer.compressor, indexer.headDim, rounding.indexRow),
+    q: weights.indexer.wqB.apply(qr, count),
+    u: weights.indexer.weightsProj.apply(x, count),
+  };
+  const indexScale = indexer.headDim ** -0.5 * indexer.headCount ** -0.5;
+  const out = new Float32Array(count * headCount * headDim);
+  for (let i = 0; i < count; i++) {
+    const t = position + i;
+    const row = rowOf(kv, i, headDim);
+    rotate(row, t, frequencies);
+    rounding.cachedRow(row, config.ropeDim);
+    state.raw.push(row);
+    const keys: Float32Array[] = [];
+    for (let s = Math.max(0, t - config.slidingWindow + 1); s <= t; s++) keys.push(state.raw.row(s));
+    if (state.compressed && compressor && rowTraits) {
+      compressToken(state.compressed, rowTraits, t, rowOf(compressor.a, i), rowOf(compressor.g, i));
+      const visible = Math.floor((t + 1) / ratio);
+      let chosen: readonly number[] | undefined;
+      if (state.index && index) {
+        compressToken(state.index, index.traits, t, rowOf(index.a, i), rowOf(index.g, i));
+        if (visible > indexer.topK) {
+          const queries = rowOf(index.q, i, indexer.headCount * indexer.headDim);
+          for (let h = 0; h < indexer.headCount; h++) {
+            const query = rowOf(queries, h, indexer.headDim);
+            rotate(query, t, frequencies);
+            rounding.indexRow(query);
+          }
+          const u = rowOf(index.u, i, indexer.headCount).map((value) => value * indexScale);
+          chosen = topK(indexScores(queries, u, state.index.rows, visible), indexer.topK);
+        }
+      }
+      for (const j of chosen ?? Array.from({ length: visible }, (_, k) => k))
+        keys.push(state.compressed.rows.row(j));
+    }
+    for (let h = 0; h < headCount; h++) {
+      const query = rowOf(q, i * headCount + h, headDim);
+      rotate(query, t, frequencies);
+      const o = rowOf(out, i * headCount + h, headDim);
+      attend(query, keys, weights.sinks[h], o);
+      rotate(o, t, frequencies, true);
+    }
+  }
+  return weights.woB.apply(groupedProjection(weights.woA, out, count, outputGroups), count);
+
+  function rowOf(values: Float32Array, row: number, width = values.length / count): Float32Array {
+    return values.subarray(row * width, (row + 1) * width);
+  }
+}
+
+const projections = ({ wkv, wgate }: CompressorWeights, x: Float32Array, count: number) => ({
+  a: wkv.apply(x, count),
+  g: wgate.apply(x, count),
+});
+
+/** One softmax over all keys and the sink; the sink takes part in the denominator only. Keys are their own values. */
+function attend(query: Float32Array, keys: readonly Float32Array[], sink: number, out: Float32Array): void {
+  const scale = query.length ** -0.5;
+  const scores = keys.map((key) => {
+    let dot = 0;
+    for (let k = 0; k < query.length; k++) dot += query[k] * key[k];
+    return dot * scale;
+  });
+  const peak = scores.reduce((a, b) => Math.max(a, b), sink);
+  let total = Math.exp(sink - peak);
+  const sum = new Float64Array(query.length);
+  for (const [j, key] of keys.entries()) {
+    const p = Math.exp(scores[j] - peak);
+    total += p;
+    for (let k = 0; k < sum.length; k++) sum[k] += p * key[k];
+  }
+  for (let k = 0; k < sum.length; k++) out[k] = sum[k] / total;
+}
+
+/** u[t, g] = wo_a[rows of group g] . o[t, g]: each run of heads has its own low-rank projection. */
+function groupedProjection(woA: Linear, o: Float32Array, count: number, groups: number): Float32Array {
+  const rank = woA.out / groups;
+  const u = new Float32Array(count * woA.out);
+  const gathered = new Float32Array(count * woA.in);
+  for (let g = 0; g < groups; g++) {
+    for (let t = 0; t < count; t++) {
+      const from = (t * groups + g) * woA.in;
+      gathered.set(o.subarray(from, from + woA.in), t * woA.in);
+    }
+    const part = woA.apply(gathered, count, { first: g * rank, count: rank });
+    for (let t = 0; t < count; t++) u.set(part.subarray(t * rank, (t + 1) * rank), t * woA.out + g * rank);
+  }
+  return u;
+}

@@ -1,0 +1,44 @@
+import { createAttentionState } from "./attention.ts";
+import type { ReferenceModel } from "./forward.ts";
+import { runLayer } from "./layer.ts";
+import { loadLayer, loadMhc } from "./load-layer.ts";
+import { hcCollapse } from "./mhc.ts";
+import { rmsNorm } from "./norm.ts";
+import { roundingOf } from "./rounding.ts";
+
+/**
+ * The MTP block over a whole sequence (model spec 3.8). `streams` are the trunk's final streams [positions, n, H],
+ * `next` the token that follows each position; the result are the logits [positions, vocab] of the token after that.
+ */
+export async function forwardMtp(
+  { config, loader, numerics }: ReferenceModel,
+  streams: Float32Array,
+  next: readonly number[],
+): Promise<Float32Array> {
+  const { hiddenSize, rmsNormEpsilon: epsilon, mhc } = config;
+  const count = next.length;
+  const width = mhc.streams * hiddenSize;
+  const table = await loader.vector("embed.weight");
+  const e = new Float32Array(count * hiddenSize);
+  for (const [i, id] of next.entries())
+    e.set(table.subarray(id * hiddenSize, (id + 1) * hiddenSize), i * hiddenSize);
+  rmsNorm(e, hiddenSize, epsilon, await loader.vector("mtp.0.enorm.weight"));
+  const projected = (await loader.matrix("mtp.0.e_proj.weight")).apply(e, count);
+  // Every stream of a token is a row of its own: z[s] = e_proj e + h_proj RMS(X[s]).
+  const h = rmsNorm(
+    streams.slice(0, count * width),
+    hiddenSize,
+    epsilon,
+    await loader.vector("mtp.0.hnorm.weight"),
+  );
+  const z = (await loader.matrix("mtp.0.h_proj.weight")).apply(h, count * mhc.streams);
+  for (let i = 0; i < z.length; i++) z[i] += projected[Math.floor(i / width) * hiddenSize + (i % hiddenSize)];
+  const weights = await loadLayer(loader, "mtp.0.", 0);
+  await runLayer(config, roundingOf(numerics), weights, createAttentionState(config, 0), z, next, 0);
+  const head = await loadMhc(loader, "mtp.0.hc_head_");
+  const x = new Float32Array(count * hiddenSize);
+  for (let i = 0; i < count; i++)
+    x.set(hcCollapse(z.subarray(i * width, (i + 1) * width), head, config), i * hiddenSize);
+  rmsNorm(x, hiddenSize, epsilon, await loader.vector("mtp.0.norm.weight"));
+  return (await loader.matrix("head.weight")).apply(x, count);
+}
