@@ -20,13 +20,21 @@ V4_INLINE vf vf_fma(vf a, vf b, vf c) {
 #endif
 }
 
-/* The lanes of `a`, added in the order of their indices. */
+/* The sum of the lanes: by halves on x86, else in the order of their indices. */
 V4_INLINE float vf_sum(vf a) {
+#if defined(V4_AVX2)
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+#elif defined(V4_AVX512)
+  return _mm512_reduce_add_ps(a);
+#else
   float lane[LANES], sum;
   vf_store(lane, a);
   sum = lane[0];
   for (int i = 1; i < LANES; i++) sum += lane[i];
   return sum;
+#endif
 }
 
 /* Completely unrolls the loop that follows, so that an array of accumulators lives in registers. */

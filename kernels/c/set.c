@@ -25,4 +25,5 @@ const struct kernel_set V4(kernels) = {
     .decode_fp4 = V4(decode_fp4),
     .repack_mxfp4 = V4(repack_mxfp4),
     .gemm = V4(gemm),
+    .forward = &V4(forward),
 };

@@ -65,6 +65,7 @@ struct kernel_set {
   ptrdiff_t (*repack_mxfp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, uint8_t *dst);
   /* V4_OK, V4_NO_MEMORY, or the first row of w that holds a code or a scale without a value. */
   ptrdiff_t (*gemm)(const struct gemm_job *job);
+  const struct forward *forward; /* see forward.h */
 };
 
 #endif
