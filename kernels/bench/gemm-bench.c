@@ -28,9 +28,9 @@ static float uniform(void) { /* in [-1, 1) */
   return (float)(int32_t)(state >> 32) * 0x1p-31f;
 }
 
-static double seconds(void) {
+static double seconds(void) { /* of this thread on a processor: other load on the machine disturbs it less */
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -64,10 +64,22 @@ int main(int argc, char **argv) {
   char *(*config)(void) = (char *(*)(void))dlsym(library, "openblas_get_config");
   if (config) fprintf(stderr, "%s\n", config());
 
+  volatile float sink = 0;
   float *x = malloc(m * k * 4), *w = malloc(n * k * 4), *y = malloc(m * n * 4), *peer = malloc(m * n * 4);
   uint8_t *packed = malloc(n * k), *scales = malloc(n * k / 32);
   for (size_t i = 0; i < m * k; i++) x[i] = uniform();
   for (size_t i = 0; i < n * k; i++) w[i] = uniform() * 0.02f;
+
+  double pass[MOST_REPEATS]; /* what reading W costs: eight independent sums, enough to be bound by memory */
+  for (int r = 0; r < repeats; r++) {
+    float sum[64] = {0};
+    const double t0 = seconds();
+    for (size_t i = 0; i + 64 <= n * k; i += 64)
+      for (size_t j = 0; j < 64; j++) sum[j] += w[i + j];
+    pass[r] = seconds() - t0;
+    for (int j = 0; j < 64; j++) sink += sum[j];
+  }
+  fprintf(stderr, "reading W as f32: %.2f GB/s\n", (double)(n * k * 4) / median(pass, repeats) * 1e-9);
 
   static const char *const NAMES[] = {"f32", "bf16", "f16", "q8_0", "q4_K", "q6_K", "q2_K", "mxfp4", "iq2_xxs", "fp4", "f8"};
   printf("format,m,n,k,gflop_s,openblas_gflop_s,ratio,gb_s,largest_difference\n");
