@@ -1,3 +1,5 @@
+import type { ForwardKernels } from "./forward.ts";
+
 /**
  * What a kernel set offers. Kernels are mathematics only: they know no file and no tensor name, import
  * nothing else of ours, never allocate, and may be given views on SharedArrayBuffers.
@@ -60,7 +62,7 @@ export interface F8Scales {
   readonly firstRow: number;
 }
 
-export interface Kernels {
+export interface Kernels extends ForwardKernels {
   readonly set: KernelSetName;
 
   /** Blocks or elements to f32. `dst.length` elements are decoded. Returns OK, or the index of the first reserved scale byte's block. */

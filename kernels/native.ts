@@ -1,10 +1,11 @@
 import { createRequire } from "node:module";
 import type { DecodableFormat, KernelSetName, Kernels } from "./kernels.ts";
+import { type ForwardAddon, forwardOf } from "./native-forward.ts";
 import { normaliseImportance } from "./scalar/importance.ts";
 import { scalar } from "./scalar/index.ts";
 
 /** What the compiled addon exports; `set` and `format` are indices into its own lists. See kernels/c/addon.c. */
-interface Addon {
+interface Addon extends ForwardAddon {
   sets(): readonly { readonly name: KernelSetName; readonly runs: boolean }[];
   formats(): readonly { readonly name: DecodableFormat; readonly encodes: boolean }[];
   cpuFeatures(): Readonly<Record<"avx2" | "avx512" | "neon", boolean>>;
@@ -71,5 +72,6 @@ function kernelsOf(addon: Addon, set: KernelSetName, index: number): Kernels {
       addon.decodeF8(index, codes, cols, values, blockRows, blockCols, firstRow, dst),
     decodeFp4: (codes, scales, dst) => addon.decodeFp4(index, codes, scales, dst),
     repackMxfp4: (codes, scales, dst) => addon.repackMxfp4(index, codes, scales, dst),
+    ...forwardOf(addon, index, decoders),
   };
 }

@@ -18,7 +18,7 @@ V4_SETS(DECLARE_SET) /* V4_SETS comes from the build: SET(plain) SET(avx2) ... *
 static const struct kernel_set *const SETS[] = {
 #define ADDRESS(set) &v4_kernels_##set,
     V4_SETS(ADDRESS)};
-enum { SET_COUNT = sizeof SETS / sizeof *SETS, MAX_ARGUMENTS = 12 };
+enum { SET_COUNT = sizeof SETS / sizeof *SETS, MAX_ARGUMENTS = 16 };
 
 static int machine_runs(const char *set) {
 #if defined(__x86_64__)
@@ -95,7 +95,7 @@ static struct view typed(struct call *call, size_t at, const char *what, napi_ty
   napi_typedarray_type type;
   if (call->failed) return view;
   if (!view_type(call, at, &type, &view) || type != wanted) {
-    fail(call, 1, "%s must be a %s", what, wanted == napi_uint8_array ? "Uint8Array" : "Float32Array");
+    fail(call, 1, "%s must be a %s", what, wanted == napi_uint8_array ? "Uint8Array" : wanted == napi_int32_array ? "Int32Array" : "Float32Array");
     return (struct view){NULL, 0};
   }
   return view;
@@ -221,6 +221,8 @@ static napi_value repack_mxfp4(napi_env env, napi_callback_info info) {
   return result(&call, call.failed ? 0 : set->repack_mxfp4(codes.data, scales.data, scales.length, dst.data));
 }
 
+#include "addon-forward.h"
+
 /* ---- what is here ---- */
 
 static void put(napi_env env, napi_value object, const char *key, napi_value value) {
@@ -327,6 +329,7 @@ NAPI_MODULE_INIT() {
       {"decodeF8", decode_f8},
       {"decodeFp4", decode_fp4},
       {"repackMxfp4", repack_mxfp4},
+      FORWARD_FUNCTIONS,
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -11,10 +11,27 @@ V4_INLINE b16 b16_load(const uint8_t *p) {
   memcpy(&v, p, 16);
   return v;
 }
+/* Eight bytes, then zeros; two times eight; four times four. Words, as partial writes of a vector would go through memory. */
+typedef uint64_t b16_words2 __attribute__((vector_size(16)));
+typedef uint32_t b16_words4 __attribute__((vector_size(16)));
 V4_INLINE b16 b16_load8(const uint8_t *p) {
-  b16 v = {0};
-  memcpy(&v, p, 8);
-  return v;
+  uint64_t word;
+  memcpy(&word, p, 8);
+  return (b16)(b16_words2){word, 0};
+}
+V4_INLINE b16 b16_load_2(const uint8_t *p0, const uint8_t *p1) {
+  uint64_t word[2];
+  memcpy(&word[0], p0, 8);
+  memcpy(&word[1], p1, 8);
+  return (b16)(b16_words2){word[0], word[1]};
+}
+V4_INLINE b16 b16_load_4(const uint8_t *p0, const uint8_t *p1, const uint8_t *p2, const uint8_t *p3) {
+  uint32_t word[4];
+  memcpy(&word[0], p0, 4);
+  memcpy(&word[1], p1, 4);
+  memcpy(&word[2], p2, 4);
+  memcpy(&word[3], p3, 4);
+  return (b16)(b16_words4){word[0], word[1], word[2], word[3]};
 }
 V4_INLINE void b16_store(uint8_t *p, b16 v) { memcpy(p, &v, 16); }
 
@@ -45,11 +62,35 @@ V4_INLINE b16 b16_zip_high(b16 a, b16 b) {
   return V4_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
+/* The first, or the last, eight bytes of a and then of b. */
+V4_INLINE b16 b16_join_low(b16 a, b16 b) {
+  return V4_SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+}
+V4_INLINE b16 b16_join_high(b16 a, b16 b) {
+  return V4_SHUFFLE(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+}
+
+/* Byte i is 255 where bit i is set, else 0. */
+V4_INLINE b16 b16_from_bits(uint16_t bits) {
+  typedef uint16_t h8 __attribute__((vector_size(16)));
+  const b16 words = (b16)((h8){0} + bits);
+  const b16 bit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  return (b16)((V4_SHUFFLE(words, words, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1) & bit) == bit);
+}
+
 /* dst[i] = scale * (signed byte i), sixteen of them. */
 V4_INLINE void b16_scale(b16 values, float scale, float *dst) {
   int8_t q[16];
   memcpy(q, &values, 16);
   for (int i = 0; i < 16; i += LANES) vf_store(dst + i, vf_from_int(vi_load_i8(q + i)) * vf_set(scale));
+}
+
+/* dst[i] = scale * (signed byte i) + offset, sixteen of them: two roundings. */
+V4_INLINE void b16_scale_add(b16 values, float scale, float offset, float *dst) {
+  int8_t q[16];
+  memcpy(q, &values, 16);
+  for (int i = 0; i < 16; i += LANES)
+    vf_store(dst + i, vf_from_int(vi_load_i8(q + i)) * vf_set(scale) + vf_set(offset));
 }
 
 #endif

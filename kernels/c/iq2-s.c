@@ -39,10 +39,12 @@ ptrdiff_t V4(decode_iq2_s)(const uint8_t *src, float *dst, size_t blocks) {
   pthread_once(&tables_once, fill_tables);
   for (size_t b = 0; b < blocks; b++, src += BYTES) {
     const float d = half_load(src);
-    for (int k = 0; k < ENTRY_SLOTS; k++, dst += 8) {
-      const unsigned index = src[2 + k] | ((unsigned)(src[66 + k / 4] >> (2 * (k % 4))) & 3) << 8;
-      const int s = (src[74 + k / 4] >> (4 * (k / 2 % 2))) & 15;
-      expand_entry(index, src[34 + k], d * (float)(2 * s + 1), dst);
+    for (int k = 0; k < GROUPS; k++, dst += GROUP_LENGTH) {
+      const unsigned high = src[66 + k / 2] >> (4 * (k % 2));
+      const unsigned index[2] = {src[2 + 2 * k] | (high & 3) << 8, src[3 + 2 * k] | (high >> 2 & 3) << 8};
+      const unsigned signs = src[34 + 2 * k] | (unsigned)src[35 + 2 * k] << 8;
+      const int s = (src[74 + k / 2] >> (4 * (k % 2))) & 15;
+      expand_entries(index, signs, d * (float)(2 * s + 1), dst);
     }
   }
   return V4_OK;

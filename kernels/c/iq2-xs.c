@@ -33,10 +33,12 @@ ptrdiff_t V4(decode_iq2_xs)(const uint8_t *src, float *dst, size_t blocks) {
   pthread_once(&tables_once, fill_tables);
   for (size_t b = 0; b < blocks; b++, src += BYTES) {
     const float d = half_load(src);
-    for (int k = 0; k < ENTRY_SLOTS; k++, dst += 8) {
-      const unsigned q = src[2 + 2 * k] | (unsigned)src[3 + 2 * k] << 8;
-      const int s = (src[66 + k / 4] >> (4 * (k / 2 % 2))) & 15;
-      expand_entry(q & 511, even_signs(q >> 9), d * (float)(2 * s + 1), dst);
+    for (int k = 0; k < GROUPS; k++, dst += GROUP_LENGTH) {
+      uint16_t q[2];
+      memcpy(q, src + 2 + 4 * k, 4);
+      const unsigned index[2] = {q[0] & 511, q[1] & 511};
+      const int s = (src[66 + k / 2] >> (4 * (k % 2))) & 15;
+      expand_entries(index, even_signs(q[0] >> 9) | even_signs(q[1] >> 9) << 8, d * (float)(2 * s + 1), dst);
     }
   }
   return V4_OK;

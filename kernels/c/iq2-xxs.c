@@ -38,7 +38,11 @@ ptrdiff_t V4(decode_iq2_xxs)(const uint8_t *src, float *dst, size_t blocks) {
       uint32_t a;
       memcpy(&a, entries + 4, 4);
       const float scale = d * (float)(2 * (a >> 28) + 1);
-      for (int k = 0; k < 4; k++, dst += 8) expand_entry(entries[k], even_signs((a >> (7 * k)) & 127), scale, dst);
+      for (int k = 0; k < 4; k += 2, dst += 16) {
+        const unsigned index[2] = {entries[k], entries[k + 1]};
+        const unsigned signs = even_signs((a >> (7 * k)) & 127) | even_signs((a >> (7 * k + 7)) & 127) << 8;
+        expand_entries(index, signs, scale, dst);
+      }
     }
   }
   return V4_OK;

@@ -39,13 +39,13 @@ ptrdiff_t V4(decode_iq3_s)(const uint8_t *src, float *dst, size_t blocks) {
   pthread_once(&tables_once, fill_tables);
   for (size_t b = 0; b < blocks; b++, src += BYTES) {
     const float d = half_load(src);
-    for (int k = 0; k < LENGTH / 8; k++, dst += 8) {
-      const uint8_t *entries = src + 2 + 2 * k;
-      const unsigned high = src[66 + k / 4] >> (2 * (k % 4)), signs = src[74 + k];
-      const int s = (src[106 + k / 8] >> (4 * (k / 4 % 2))) & 15;
-      const float scale = d * (float)(2 * s + 1);
-      expand_entry(entries[0] | (high & 1) << 8, signs, scale, dst);
-      expand_entry(entries[1] | (high >> 1 & 1) << 8, signs >> 4, scale, dst + 4);
+    for (int k = 0; k < LENGTH / 16; k++, dst += 16) {
+      const unsigned high = src[66 + k / 2] >> (4 * (k % 2));
+      unsigned index[4];
+      for (int i = 0; i < 4; i++) index[i] = src[2 + 4 * k + i] | (high >> i & 1) << 8;
+      const unsigned signs = src[74 + 2 * k] | (unsigned)src[75 + 2 * k] << 8;
+      const int s = (src[106 + k / 4] >> (4 * (k / 2 % 2))) & 15;
+      expand_entries(index, signs, d * (float)(2 * s + 1), dst);
     }
   }
   return V4_OK;

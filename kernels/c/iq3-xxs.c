@@ -38,10 +38,10 @@ ptrdiff_t V4(decode_iq3_xxs)(const uint8_t *src, float *dst, size_t blocks) {
       uint32_t a;
       memcpy(&a, src + 66 + 4 * g, 4);
       const float scale = d * (float)(2 * (a >> 28) + 1);
-      for (int k = 0; k < 4; k++, dst += 8) {
-        const unsigned signs = even_signs((a >> (7 * k)) & 127);
-        expand_entry(entries[2 * k], signs, scale, dst);
-        expand_entry(entries[2 * k + 1], signs >> 4, scale, dst + 4);
+      for (int k = 0; k < 4; k += 2, dst += 16) {
+        const unsigned index[4] = {entries[2 * k], entries[2 * k + 1], entries[2 * k + 2], entries[2 * k + 3]};
+        const unsigned signs = even_signs((a >> (7 * k)) & 127) | even_signs((a >> (7 * k + 7)) & 127) << 8;
+        expand_entries(index, signs, scale, dst);
       }
     }
   }

@@ -2,29 +2,33 @@
 #include "set.h"
 #include "vec.h"
 
+#include "bytes.h"
 #include "formats.h"
 #include "half.h"
 #include "kernels.h"
 
 enum { LENGTH = 32 };
 
-/* Codes of a block, fifth bits included. */
-V4_INLINE void codes_of(const uint8_t *nibbles, uint32_t high, int32_t q[LENGTH]) {
-  for (int i = 0; i < 16; i++) {
-    q[i] = (int32_t)((nibbles[i] & 15u) | (high >> i & 1) << 4);
-    q[16 + i] = (int32_t)((nibbles[i] >> 4) | (high >> (16 + i) & 1) << 4);
-  }
-}
-
 V4_INLINE ptrdiff_t decode(const uint8_t *src, float *dst, size_t blocks, int fifth_bit, int minimum) {
   const int high_at = minimum ? 4 : 2, nibbles_at = high_at + (fifth_bit ? 4 : 0);
   for (size_t b = 0; b < blocks; b++, src += nibbles_at + 16, dst += LENGTH) {
-    const float d = half_load(src), m = minimum ? half_load(src + 2) : 0.0f;
-    uint32_t high = 0;
-    int32_t q[LENGTH];
-    if (fifth_bit) memcpy(&high, src + high_at, 4);
-    codes_of(src + nibbles_at, high, q);
-    for (int i = 0; i < LENGTH; i++) dst[i] = minimum ? d * (float)q[i] + m : d * (float)(q[i] - 16);
+    const float d = half_load(src);
+    const b16 nibbles = b16_load(src + nibbles_at);
+    b16 first = nibbles & 15, second = nibbles >> 4;
+    if (fifth_bit) {
+      uint16_t high[2];
+      memcpy(high, src + high_at, 4);
+      first |= b16_from_bits(high[0]) & 16;
+      second |= b16_from_bits(high[1]) & 16;
+    }
+    if (minimum) {
+      const float m = half_load(src + 2);
+      b16_scale_add(first, d, m, dst);
+      b16_scale_add(second, d, m, dst + 16);
+    } else {
+      b16_scale(first - 16, d, dst);
+      b16_scale(second - 16, d, dst + 16);
+    }
   }
   return V4_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "formats.h"
 #include "affine.h"
+#include "bytes.h"
 #include "half.h"
 #include "kernels.h"
 
@@ -20,13 +21,18 @@ static const struct affine_traits TRAITS = {
 };
 
 ptrdiff_t V4(decode_q2_K)(const uint8_t *src, float *dst, size_t blocks) {
-  for (size_t b = 0; b < blocks; b++, src += BYTES) {
-    const float d = half_load(src + 80), dmin = half_load(src + 82);
-    for (int j = 0; j < 16; j++, dst += 16) {
-      const uint8_t *codes = src + 16 + 32 * (j / 8) + 16 * (j % 2);
-      const int shift = 2 * (j / 2 % 4);
-      const float scale = d * (float)(src[j] & 15), minimum = dmin * (float)(src[j] >> 4);
-      for (int i = 0; i < 16; i++) dst[i] = scale * (float)(codes[i] >> shift & 3) - minimum;
+  for (size_t b = 0; b < blocks; b++, src += BYTES, dst += SUPER_BLOCK) {
+    float scale[16], offset[16];
+    b16_scale(b16_load(src) & 15, half_load(src + 80), scale);
+    b16_scale(b16_load(src) >> 4, -half_load(src + 82), offset);
+    for (int k = 0; k < 4; k++) { /* sub-blocks j, j + 2, j + 4, j + 6 share sixteen bytes */
+      const b16 codes = b16_load(src + 16 + 16 * k);
+      const int j = 8 * (k / 2) + k % 2;
+      float *at = dst + 16 * j;
+      b16_scale_add(codes & 3, scale[j], offset[j], at);
+      b16_scale_add(codes >> 2 & 3, scale[j + 2], offset[j + 2], at + 32);
+      b16_scale_add(codes >> 4 & 3, scale[j + 4], offset[j + 4], at + 64);
+      b16_scale_add(codes >> 6, scale[j + 6], offset[j + 6], at + 96);
     }
   }
   return V4_OK;

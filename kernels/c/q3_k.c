@@ -2,6 +2,7 @@
 #include "set.h"
 #include "vec.h"
 
+#include "bytes.h"
 #include "formats.h"
 #include "half.h"
 #include "kernels.h"
@@ -23,17 +24,30 @@ static const struct symmetric_traits SCALE_SEARCH = {
     .refine = {1.0f, 0.99f, 1.01f, 1.02f},
 };
 
+/* The sixteen 6-bit scales as bytes: low nibbles in eight bytes, then their high bit pairs in four. */
+V4_INLINE b16 unpack_scales(const uint8_t *src) {
+  uint32_t in[3], out[4];
+  b16 scales;
+  memcpy(in, src, sizeof in);
+  for (int k = 0; k < 4; k++)
+    out[k] = (in[k % 2] >> (4 * (k / 2)) & 0x0f0f0f0f) | (in[2] >> (2 * k) & 0x03030303) << 4;
+  memcpy(&scales, out, sizeof scales);
+  return scales;
+}
+
 ptrdiff_t V4(decode_q3_K)(const uint8_t *src, float *dst, size_t blocks) {
-  for (size_t b = 0; b < blocks; b++, src += BYTES) {
-    const float d = half_load(src + 108);
-    const uint8_t *sc = src + 96;
-    for (int j = 0; j < SUB_BLOCKS; j++, dst += SUB_LENGTH) {
-      const int low = j < 8 ? sc[j] & 15 : sc[j - 8] >> 4, high = sc[8 + j % 4] >> (2 * (j / 4)) & 3;
-      const float scale = d * (float)((low | high << 4) - 32);
-      const int half = j / 8, shift = j / 2 % 4, l = SUB_LENGTH * (j % 2);
-      const uint8_t *codes = src + 32 + 32 * half + l, *mask = src + l;
-      for (int i = 0; i < SUB_LENGTH; i++)
-        dst[i] = scale * (float)((codes[i] >> (2 * shift) & 3) + (mask[i] >> (4 * half + shift) & 1) * 4 - 4);
+  for (size_t b = 0; b < blocks; b++, src += BYTES, dst += LENGTH) {
+    float scale[SUB_BLOCKS];
+    b16_scale(unpack_scales(src + 96) - 32, half_load(src + 108), scale);
+    for (int k = 0; k < 4; k++) { /* sub-blocks j, j + 2, j + 4, j + 6 share sixteen bytes */
+      const int half = k / 2, l = SUB_LENGTH * (k % 2), j = 8 * half + k % 2;
+      const b16 low = b16_load(src + 32 + 32 * half + l);
+      const b16 mask = half ? b16_load(src + l) >> 4 : b16_load(src + l);
+      float *at = dst + SUB_LENGTH * j;
+      b16_scale(((low & 3) | (mask & 1) << 2) - 4, scale[j], at);
+      b16_scale(((low >> 2 & 3) | (mask & 2) << 1) - 4, scale[j + 2], at + 32);
+      b16_scale(((low >> 4 & 3) | (mask & 4)) - 4, scale[j + 4], at + 64);
+      b16_scale((low >> 6 | (mask & 8) >> 1) - 4, scale[j + 6], at + 96);
     }
   }
   return V4_OK;

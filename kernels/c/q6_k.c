@@ -2,6 +2,7 @@
 #include "set.h"
 #include "vec.h"
 
+#include "bytes.h"
 #include "formats.h"
 #include "half.h"
 #include "kernels.h"
@@ -17,16 +18,18 @@ static const struct symmetric_traits SEARCH = {
 };
 
 ptrdiff_t V4(decode_q6_K)(const uint8_t *src, float *dst, size_t blocks) {
-  for (size_t b = 0; b < blocks; b++, src += BYTES) {
-    const float d = half_load(src + 208);
-    const int8_t *scales = (const int8_t *)src + 192;
-    for (int j = 0; j < SUB_BLOCKS; j++, dst += SUB_LENGTH) {
-      const int half = j / 8, quarter = j / 2 % 4, l = SUB_LENGTH * (j % 2);
-      const uint8_t *low = src + 64 * half + 32 * (quarter % 2) + l, *high = src + 128 + 32 * half + l;
-      const int low_shift = quarter < 2 ? 0 : 4, high_shift = 2 * quarter;
-      const float scale = d * (float)scales[j];
-      for (int i = 0; i < SUB_LENGTH; i++)
-        dst[i] = scale * (float)(((low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4) - 32);
+  for (size_t b = 0; b < blocks; b++, src += BYTES, dst += LENGTH) {
+    float scale[SUB_BLOCKS];
+    b16_scale(b16_load(src + 192), half_load(src + 208), scale);
+    for (int k = 0; k < 4; k++) { /* sub-blocks j, j + 2, j + 4, j + 6 share sixteen bytes of high bits */
+      const int half = k / 2, l = SUB_LENGTH * (k % 2), j = 8 * half + k % 2;
+      const b16 low0 = b16_load(src + 64 * half + l), low1 = b16_load(src + 64 * half + 32 + l);
+      const b16 high = b16_load(src + 128 + 32 * half + l);
+      float *at = dst + SUB_LENGTH * j;
+      b16_scale(((low0 & 15) | (high & 3) << 4) - 32, scale[j], at);
+      b16_scale(((low1 & 15) | (high & 12) << 2) - 32, scale[j + 2], at + 32);
+      b16_scale((low0 >> 4 | (high & 48)) - 32, scale[j + 4], at + 64);
+      b16_scale((low1 >> 4 | (high & 192) >> 2) - 32, scale[j + 6], at + 96);
     }
   }
   return V4_OK;

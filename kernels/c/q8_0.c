@@ -1,6 +1,6 @@
 /*
- * q8_0. Twin: scalar/q8_0.ts. No search and no sum, so nothing depends on an order: plain loops over one
- * block, which the compiler vectorises, give the same bytes and stay near the memory's speed.
+ * q8_0. Twin: scalar/q8_0.ts. No search and no sum, so nothing depends on an order: lanes may be elements of
+ * one block, and decoding is a plain loop that the compiler vectorises. Both stay near the memory's speed.
  */
 #include "set.h"
 #include "vec.h"
@@ -20,28 +20,43 @@ ptrdiff_t V4(decode_q8_0)(const uint8_t *src, float *dst, size_t blocks) {
   return V4_OK;
 }
 
-void V4(encode_q8_0)(const struct encode_job *job, size_t begin, size_t end) {
-  const float *src = job->src + begin * LENGTH;
-  uint8_t *dst = job->dst + begin * BYTES;
-  for (size_t b = begin; b < end; b++, src += LENGTH, dst += BYTES) {
-    int32_t peak_bits = 0; /* magnitudes compare as integers; an integer maximum vectorises, a float one may not */
-    for (int i = 0; i < LENGTH; i++) {
-      int32_t bits;
-      memcpy(&bits, src + i, 4);
-      bits &= 0x7fffffff;
-      peak_bits = bits > peak_bits ? bits : peak_bits;
-    }
-    float peak;
-    memcpy(&peak, &peak_bits, 4);
-    const float d = peak / 127.0f;
-    const float inverse = peak < TINY ? 0.0f : 1.0f / d;
-    half_store(dst, d);
-    for (int i = 0; i < LENGTH; i++) {
-      /* Half away from zero without an inexact sum: scaled + 0.5f would round 0.49999997 up to 1. */
-      const float scaled = src[i] * inverse;
-      const int32_t whole = (int32_t)scaled;
-      const float rest = scaled - (float)whole;
-      dst[2 + i] = (uint8_t)(whole + (rest >= 0.5f) - (rest <= -0.5f));
-    }
+/* Half away from zero. Adding the float just below a half, not a half: 0.49999997 + 0.5 would round up to 1. */
+V4_INLINE vi round_away(vf x) {
+  const vi sign = vf_bits(x) & INT32_MIN;
+  return vi_trunc(x + vi_as_float(sign | vf_bits(vf_set(0x1.fffffep-2f))));
+}
+
+/*
+ * LANES blocks at a time, so that their divisions are one division: the lanes are elements of one block for the
+ * maximum and for the codes, and blocks for d in between. Blocks from `count` on do not exist.
+ */
+V4_INLINE void encode_blocks(const float *src, uint8_t *dst, size_t count) {
+  float peaks[LANES * LANES], transposed[LANES * LANES], inverse[LANES];
+  const float *rows[LANES];
+  int32_t halves[LANES];
+  for (size_t b = 0; b < LANES; b++) {
+    rows[b] = peaks + b * LANES;
+    vf peak = vf_set(0.0f);
+    if (b < count)
+      for (int i = 0; i < LENGTH; i += LANES) peak = vf_max(vf_abs(vf_load(src + b * LENGTH + i)), peak);
+    vf_store(peaks + b * LANES, peak);
   }
+  lanes_transpose(rows, LANES, transposed);
+  vf peak = vf_load(transposed);
+  for (int i = 1; i < LANES; i++) peak = vf_max(vf_load(transposed + i * LANES), peak);
+  const vf d = peak / vf_set(127.0f);
+  vf_store(inverse, vf_inverse_if(vf_le(vf_set(TINY), peak), d));
+  vi_store(halves, vf_to_half(d));
+  for (size_t b = 0; b < count; b++, src += LENGTH, dst += BYTES) {
+    memcpy(dst, &halves[b], 2);
+    for (int i = 0; i < LENGTH; i += LANES)
+      vi_store_i8(dst + 2 + i, round_away(vf_load(src + i) * vf_set(inverse[b])));
+  }
+}
+
+void V4(encode_q8_0)(const struct encode_job *job, size_t begin, size_t end) {
+  size_t first = begin;
+  for (; first + LANES <= end; first += LANES)
+    encode_blocks(job->src + first * LENGTH, job->dst + first * BYTES, LANES);
+  if (first < end) encode_blocks(job->src + first * LENGTH, job->dst + first * BYTES, end - first);
 }

@@ -24,4 +24,6 @@ const struct kernel_set V4(kernels) = {
     .decode_f8 = V4(decode_f8),
     .decode_fp4 = V4(decode_fp4),
     .repack_mxfp4 = V4(repack_mxfp4),
+    .gemm = V4(gemm),
+    .forward = &V4(forward),
 };

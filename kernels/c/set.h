@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { V4_OK = -1 };
+enum { V4_OK = -1, V4_NO_MEMORY = -2 };
 
 /* One call of an encoder. `importance` is one row, already normalised (see rows.c), or NULL. */
 struct encode_job {
@@ -34,6 +34,25 @@ struct f8_scales {
   size_t block_rows, block_cols, first_row;
 };
 
+/* A matrix [n, cols] as it is stored: blocks or elements of `format`; or else packed FP4; or else FP8 codes. */
+struct weights {
+  const struct format *format;
+  const uint8_t *codes;
+  size_t cols;
+  const uint8_t *fp4_scales;
+  size_t fp4_group; /* 0: not FP4 */
+  struct f8_scales f8;
+};
+
+/* out[rows, out_rows] = x[rows, cols] . w^T; strides in floats between rows of x and of out. */
+struct gemm_job {
+  const float *x;
+  size_t rows, x_stride;
+  struct weights w;
+  float *out;
+  size_t out_rows, out_stride;
+};
+
 struct kernel_set {
   const char *name;
   const struct format *formats;
@@ -44,6 +63,9 @@ struct kernel_set {
   ptrdiff_t (*decode_f8)(const uint8_t *codes, size_t rows, size_t cols, const struct f8_scales *scales, float *dst);
   ptrdiff_t (*decode_fp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, size_t group, float *dst);
   ptrdiff_t (*repack_mxfp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, uint8_t *dst);
+  /* V4_OK, V4_NO_MEMORY, or the first row of w that holds a code or a scale without a value. */
+  ptrdiff_t (*gemm)(const struct gemm_job *job);
+  const struct forward *forward; /* see forward.h */
 };
 
 #endif

@@ -44,6 +44,13 @@ V4_INLINE vf vi_as_float(vi a) { return _mm256_castsi256_ps((__m256i)a); }
 V4_INLINE vf vf_from_int(vi a) { return _mm256_cvtepi32_ps((__m256i)a); }
 V4_INLINE vf vf_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 V4_INLINE vi vi_round(vf a) { return (vi)_mm256_cvtps_epi32(a); }
+V4_INLINE vi vi_trunc(vf a) { return (vi)_mm256_cvttps_epi32(a); }
+
+V4_INLINE void vi_store_i8(uint8_t *p, vi a) {
+  __m256i wide = (__m256i)a;
+  __m128i half = _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(half, half));
+}
 
 V4_INLINE vi vi_gather(const int32_t *table, vi i) { return (vi)_mm256_i32gather_epi32(table, (__m256i)i, 4); }
 V4_INLINE vf vf_lookup16(const float *table, vi i) {

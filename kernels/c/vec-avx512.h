@@ -44,6 +44,11 @@ V4_INLINE vf vi_as_float(vi a) { return _mm512_castsi512_ps((__m512i)a); }
 V4_INLINE vf vf_from_int(vi a) { return _mm512_cvtepi32_ps((__m512i)a); }
 V4_INLINE vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 V4_INLINE vi vi_round(vf a) { return (vi)_mm512_cvtps_epi32(a); }
+V4_INLINE vi vi_trunc(vf a) { return (vi)_mm512_cvttps_epi32(a); }
+
+V4_INLINE void vi_store_i8(uint8_t *p, vi a) {
+  _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8((__m512i)a));
+}
 
 V4_INLINE vi vi_gather(const int32_t *table, vi i) { return (vi)_mm512_i32gather_epi32((__m512i)i, table, 4); }
 V4_INLINE vf vf_lookup16(const float *table, vi i) {

@@ -49,6 +49,13 @@ V4_INLINE vf vi_as_float(vi a) { return vreinterpretq_f32_s32(a); }
 V4_INLINE vf vf_from_int(vi a) { return vcvtq_f32_s32(a); }
 V4_INLINE vf vf_round(vf a) { return vrndnq_f32(a); }
 V4_INLINE vi vi_round(vf a) { return vcvtnq_s32_f32(a); }
+V4_INLINE vi vi_trunc(vf a) { return vcvtq_s32_f32(a); }
+
+V4_INLINE void vi_store_i8(uint8_t *p, vi a) {
+  const int16x4_t half = vmovn_s32(a);
+  const int32_t word = vget_lane_s32(vreinterpret_s32_s8(vmovn_s16(vcombine_s16(half, half))), 0);
+  memcpy(p, &word, 4);
+}
 
 V4_INLINE vi vi_gather(const int32_t *table, vi i) {
   int32_t at[4];

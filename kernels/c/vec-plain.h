@@ -49,6 +49,10 @@ V4_INLINE vf vi_as_float(vi a) {
 V4_INLINE vf vf_from_int(vi a) { return (float)a; }
 V4_INLINE vf vf_round(vf a) { return (a + 12582912.0f) - 12582912.0f; }
 V4_INLINE vi vi_round(vf a) { return vf_bits(a + 12582912.0f) - 0x4b400000; }
+V4_INLINE vi vi_trunc(vf a) { return (int32_t)a; }
+
+/* LANES integers -128 .. 127 as consecutive bytes. */
+V4_INLINE void vi_store_i8(uint8_t *p, vi a) { *p = (uint8_t)a; }
 
 /* table[i] for any table; table[i] for 16 floats, i in 0..15. */
 V4_INLINE vi vi_gather(const int32_t *table, vi i) { return table[i]; }
@@ -69,7 +73,7 @@ V4_INLINE vf vf_from_half(vi a) {
   return vi_as_float((int32_t)(((rest << 13) + exponent_shift) | sign));
 }
 
-/* `columns` values of each lane's row to dst[column * LANES + lane]; columns is a multiple of 16. */
+/* `columns` values of each lane's row to dst[column * LANES + lane]; columns is a multiple of LANES. */
 V4_INLINE void lanes_transpose(const float *const rows[LANES], int columns, float *dst) {
   memcpy(dst, rows[0], (size_t)columns * sizeof(float));
 }

@@ -1,9 +1,12 @@
 import type { DecodableFormat, EncodableFormat, EncodeOptions, Kernels } from "../kernels.ts";
 import { OK } from "../kernels.ts";
+import { attend, indexScores } from "./attention.ts";
 import type { BlockCodec } from "./block-codec.ts";
 import { bf16, f16, f32 } from "./elements.ts";
+import { hadamard, rmsNorm, softmax, swiglu, topK } from "./forward.ts";
 import { decodeFp4 } from "./fp4.ts";
 import { decodeF8 } from "./fp8.ts";
+import { gemm } from "./gemm.ts";
 import { normaliseImportance } from "./importance.ts";
 import { iq2_s } from "./iq2-s.ts";
 import { iq2_xs } from "./iq2-xs.ts";
@@ -23,6 +26,7 @@ import { q4_K } from "./q4_k.ts";
 import { q5_K } from "./q5_k.ts";
 import { q6_K } from "./q6_k.ts";
 import { q8_0 } from "./q8_0.ts";
+import { roundBf16, roundF4, roundF8 } from "./rounding.ts";
 
 export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
   f32,
@@ -85,4 +89,22 @@ function encode(format: EncodableFormat, src: Float32Array, dst: Uint8Array, opt
 }
 
 /** The TypeScript twins: the specification of every kernel, and what runs where no compiled set exists. */
-export const scalar: Kernels = { set: "scalar", decode, encode, decodeF8, decodeFp4, repackMxfp4 };
+export const scalar: Kernels = {
+  set: "scalar",
+  decode,
+  encode,
+  decodeF8,
+  decodeFp4,
+  repackMxfp4,
+  gemm: (options) => gemm(options, codecs),
+  rmsNorm,
+  softmax,
+  swiglu,
+  hadamard,
+  topK,
+  attend,
+  indexScores,
+  roundF8,
+  roundF4,
+  roundBf16,
+};
