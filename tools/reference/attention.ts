@@ -5,11 +5,10 @@ import {
   compressToken,
   createCompressorState,
 } from "./compressor.ts";
-import { indexScores, topK } from "./indexer.ts";
+import type { Context } from "./context.ts";
 import type { Linear } from "./linear.ts";
 import { rmsNorm } from "./norm.ts";
 import { ropeFrequencies, rotate } from "./rope.ts";
-import type { Rounding } from "./rounding.ts";
 import { RowBuffer } from "./row-buffer.ts";
 
 export interface CompressorWeights {
@@ -54,15 +53,10 @@ export function createAttentionState(config: ModelConfig, ratio: number): Attent
   };
 }
 
-export interface AttentionContext {
-  readonly config: ModelConfig;
-  readonly ratio: number;
-  readonly rounding: Rounding;
-}
-
 /** Attention of `count` consecutive tokens from `position` on (model spec 3.4). x is [count, H], already normed. */
 export function attention(
-  { config, ratio, rounding }: AttentionContext,
+  { config, rounding, kernels }: Context,
+  ratio: number,
   weights: AttentionWeights,
   state: AttentionState,
   x: Float32Array,
@@ -118,7 +112,7 @@ export function attention(
     if (state.compressed && compressor && rowTraits) {
       compressToken(state.compressed, rowTraits, t, rowOf(compressor.a, i), rowOf(compressor.g, i));
       const visible = Math.floor((t + 1) / ratio);
-      let chosen: readonly number[] | undefined;
+      let chosen: Int32Array | undefined;
       if (state.index && index) {
         compressToken(state.index, index.traits, t, rowOf(index.a, i), rowOf(index.g, i));
         if (visible > indexer.topK) {
@@ -129,19 +123,29 @@ export function attention(
             rounding.indexRow(query);
           }
           const u = rowOf(index.u, i, indexer.headCount).map((value) => value * indexScale);
-          chosen = topK(indexScores(queries, u, state.index.rows, visible), indexer.topK);
+          const scores = new Float32Array(visible);
+          kernels.indexScores(queries, u, state.index.rows.first(visible), indexer.headDim, scores);
+          chosen = new Int32Array(indexer.topK);
+          kernels.topK(scores, chosen);
         }
       }
       for (const j of chosen ?? Array.from({ length: visible }, (_, k) => k))
         keys.push(state.compressed.rows.row(j));
     }
-    for (let h = 0; h < headCount; h++) {
-      const query = rowOf(q, i * headCount + h, headDim);
-      rotate(query, t, frequencies);
-      const o = rowOf(out, i * headCount + h, headDim);
-      attend(query, keys, weights.sinks[h], o);
-      rotate(o, t, frequencies, true);
-    }
+    const queries = rowOf(q, i);
+    for (let h = 0; h < headCount; h++) rotate(rowOf(queries, h, headDim), t, frequencies);
+    const outputs = rowOf(out, i);
+    // One softmax over raw and compressed rows together; the sink takes part in the denominator only.
+    kernels.attend({
+      q: queries,
+      headDim,
+      keys: gather(keys, headDim),
+      index: Int32Array.from(keys, (_, j) => j),
+      scale: headDim ** -0.5,
+      sinks: weights.sinks,
+      out: outputs,
+    });
+    for (let h = 0; h < headCount; h++) rotate(rowOf(outputs, h, headDim), t, frequencies, true);
   }
   return weights.woB.apply(groupedProjection(weights.woA, out, count, outputGroups), count);
 
@@ -155,23 +159,11 @@ const projections = ({ wkv, wgate }: CompressorWeights, x: Float32Array, count: 
   g: wgate.apply(x, count),
 });
 
-/** One softmax over all keys and the sink; the sink takes part in the denominator only. Keys are their own values. */
-function attend(query: Float32Array, keys: readonly Float32Array[], sink: number, out: Float32Array): void {
-  const scale = query.length ** -0.5;
-  const scores = keys.map((key) => {
-    let dot = 0;
-    for (let k = 0; k < query.length; k++) dot += query[k] * key[k];
-    return dot * scale;
-  });
-  const peak = scores.reduce((a, b) => Math.max(a, b), sink);
-  let total = Math.exp(sink - peak);
-  const sum = new Float64Array(query.length);
-  for (const [j, key] of keys.entries()) {
-    const p = Math.exp(scores[j] - peak);
-    total += p;
-    for (let k = 0; k < sum.length; k++) sum[k] += p * key[k];
-  }
-  for (let k = 0; k < sum.length; k++) out[k] = sum[k] / total;
+/** Rows copied one after the other: keys come from the window and from the compressed rows. */
+function gather(rows: readonly Float32Array[], width: number): Float32Array {
+  const all = new Float32Array(rows.length * width);
+  for (const [j, row] of rows.entries()) all.set(row, j * width);
+  return all;
 }
 
 /** u[t, g] = wo_a[rows of group g] . o[t, g]: each run of heads has its own low-rank projection. */

@@ -3,6 +3,7 @@ import type { TensorSource } from "../checkpoint/source.ts";
 import { takeCensus } from "../model/census.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { type AttentionState, createAttentionState } from "./attention.ts";
+import type { Context } from "./context.ts";
 import { runLayer } from "./layer.ts";
 import { createLoader, loadLayer, loadMhc, type TensorLoader } from "./load-layer.ts";
 import { hcCollapse } from "./mhc.ts";
@@ -18,13 +19,14 @@ export interface SequenceState {
 export interface ReferenceModel {
   readonly config: ModelConfig;
   readonly loader: TensorLoader;
-  readonly numerics: Numerics;
+  readonly context: Context;
 }
 
 /** A checkpoint or artefact as a model that can be run. */
 export function referenceModel(source: TensorSource, kernels: Kernels, numerics: Numerics): ReferenceModel {
   const census = takeCensus(source.config, source.tensors, source.location);
-  return { config: source.config, loader: createLoader(source, census, kernels), numerics };
+  const context = { config: source.config, rounding: roundingOf(numerics, kernels), kernels };
+  return { config: source.config, loader: createLoader(source, census, kernels), context };
 }
 
 export function createSequence(config: ModelConfig): SequenceState {
@@ -45,17 +47,16 @@ export interface ForwardOptions {
  * Returns their logits [tokens, vocab]. Any split of a sequence into calls gives the same logits.
  */
 export async function forward(
-  { config, loader, numerics }: ReferenceModel,
+  { config, loader, context }: ReferenceModel,
   state: SequenceState,
   ids: readonly number[],
   { onStreams }: ForwardOptions = {},
 ): Promise<Float32Array> {
-  const rounding = roundingOf(numerics);
   const streams = await embed(loader, config, ids);
   onStreams?.(0, streams);
   for (let layer = 0; layer < config.layerCount; layer++) {
     const weights = await loadLayer(loader, `layers.${layer}.`, config.compressRatios[layer]);
-    await runLayer(config, rounding, weights, state.layers[layer], streams, ids, state.position);
+    await runLayer(context, weights, state.layers[layer], streams, ids, state.position);
     onStreams?.(layer + 1, streams);
   }
   state.position += ids.length;

@@ -1,9 +1,9 @@
 import type { ModelConfig } from "../model/config.ts";
 import { type AttentionState, type AttentionWeights, attention } from "./attention.ts";
+import type { Context } from "./context.ts";
 import { hcIn, hcOut, type MhcWeights } from "./mhc.ts";
 import { type MoeWeights, moe } from "./moe.ts";
 import { rmsNorm } from "./norm.ts";
-import type { Rounding } from "./rounding.ts";
 
 export interface LayerWeights {
   readonly ratio: number;
@@ -17,18 +17,19 @@ export interface LayerWeights {
 
 /** One block (model spec 3.2): streams [count, n, H] of tokens `ids` from `position` on are updated in place. */
 export async function runLayer(
-  config: ModelConfig,
-  rounding: Rounding,
+  context: Context,
   weights: LayerWeights,
   state: AttentionState,
   streams: Float32Array,
   ids: readonly number[],
   position: number,
 ): Promise<void> {
-  await sublayer(config, streams, weights.attnMhc, weights.attnNorm, async (x) =>
-    attention({ config, ratio: weights.ratio, rounding }, weights.attention, state, x, position),
+  await sublayer(context.config, streams, weights.attnMhc, weights.attnNorm, async (x) =>
+    attention(context, weights.ratio, weights.attention, state, x, position),
   );
-  await sublayer(config, streams, weights.ffnMhc, weights.ffnNorm, (x) => moe(config, weights.moe, x, ids));
+  await sublayer(context.config, streams, weights.ffnMhc, weights.ffnNorm, (x) =>
+    moe(context, weights.moe, x, ids),
+  );
 }
 
 async function sublayer(

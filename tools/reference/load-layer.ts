@@ -2,9 +2,10 @@ import type { Kernels } from "../../kernels/kernels.ts";
 import { readRows, rowCount, rowLength } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import type { Census, CensusEntry } from "../model/census.ts";
+import type { StoredTensor } from "../model/stored-tensor.ts";
 import type { AttentionWeights, CompressorWeights } from "./attention.ts";
 import type { LayerWeights } from "./layer.ts";
-import { denseLinear, type Linear } from "./linear.ts";
+import { type Linear, storedLinear } from "./linear.ts";
 import type { MhcWeights } from "./mhc.ts";
 import type { ExpertWeights, MoeWeights } from "./moe.ts";
 
@@ -29,18 +30,23 @@ export function createLoader(source: TensorSource, census: Census, kernels: Kern
     await readRows(source, kernels, entry, 0, into);
     return into;
   };
+  const bytesOf = async (tensor: StoredTensor): Promise<Uint8Array> => {
+    const bytes = new Uint8Array(tensor.byteLength);
+    await source.read(tensor, 0, bytes);
+    return bytes;
+  };
   return {
     has: (name) => entries.has(name),
     vector: (name) => values(find(name)),
     async matrix(name) {
       const entry = find(name);
-      return denseLinear(await values(entry), rowCount(entry));
+      const weight = await bytesOf(entry.weight);
+      const scale = entry.scale && (await bytesOf(entry.scale.tensor));
+      return storedLinear(kernels, { entry, weight, ...(scale && { scale }) });
     },
     async table(name) {
       const { weight, format } = find(name);
-      const bytes = new Uint8Array(weight.byteLength);
-      await source.read(weight, 0, bytes);
-      const words = new Int32Array(bytes.buffer);
+      const words = new Int32Array((await bytesOf(weight)).buffer);
       // Little-endian I64 ids below 2^31: the low words.
       return format === "i64" ? words.filter((_, i) => i % 2 === 0) : words;
     },

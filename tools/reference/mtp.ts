@@ -4,14 +4,13 @@ import { runLayer } from "./layer.ts";
 import { loadLayer, loadMhc } from "./load-layer.ts";
 import { hcCollapse } from "./mhc.ts";
 import { rmsNorm } from "./norm.ts";
-import { roundingOf } from "./rounding.ts";
 
 /**
  * The MTP block over a whole sequence (model spec 3.8). `streams` are the trunk's final streams [positions, n, H],
  * `next` the token that follows each position; the result are the logits [positions, vocab] of the token after that.
  */
 export async function forwardMtp(
-  { config, loader, numerics }: ReferenceModel,
+  { config, loader, context }: ReferenceModel,
   streams: Float32Array,
   next: readonly number[],
 ): Promise<Float32Array> {
@@ -34,7 +33,7 @@ export async function forwardMtp(
   const z = (await loader.matrix("mtp.0.h_proj.weight")).apply(h, count * mhc.streams);
   for (let i = 0; i < z.length; i++) z[i] += projected[Math.floor(i / width) * hiddenSize + (i % hiddenSize)];
   const weights = await loadLayer(loader, "mtp.0.", 0);
-  await runLayer(config, roundingOf(numerics), weights, createAttentionState(config, 0), z, next, 0);
+  await runLayer(context, weights, createAttentionState(config, 0), z, next, 0);
   const head = await loadMhc(loader, "mtp.0.hc_head_");
   const x = new Float32Array(count * hiddenSize);
   for (let i = 0; i < count; i++)

@@ -20,6 +20,11 @@ export class RowBuffer {
     this.length++;
   }
 
+  /** The first `count` rows, one after the other. */
+  first(count: number): Float32Array {
+    return this.#values.subarray(0, count * this.width);
+  }
+
   row(index: number): Float32Array {
     return this.#values.subarray(index * this.width, (index + 1) * this.width);
   }

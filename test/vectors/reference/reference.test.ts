@@ -4,7 +4,6 @@ import { chooseKernels } from "../../../kernels/load.ts";
 import { openCheckpoint } from "../../../tools/checkpoint/open.ts";
 import { generateCheckpoint } from "../../../tools/demo/generate-checkpoint.ts";
 import { parseConfig } from "../../../tools/model/config.ts";
-import { fq4, fq8 } from "../../../tools/reference/fake-quant.ts";
 import { createSequence, forward, referenceModel } from "../../../tools/reference/forward.ts";
 import { forwardMtp } from "../../../tools/reference/mtp.ts";
 import { ropeFrequencies } from "../../../tools/reference/rope.ts";
@@ -177,13 +176,4 @@ test("YaRN frequencies of Flash", () => {
   for (const [j, value] of Object.entries(expected))
     expect(Math.abs(f[Number(j)] / value - 1)).toBeLessThan(1e-6);
   expect(ropeFrequencies(parseConfig(FLASH, "config.json"), 0)[31]).toBeCloseTo(10000 ** (-62 / 64), 9);
-});
-
-test("FQ8 and FQ4 on the rows of the specification", () => {
-  const row8 = Float32Array.from({ length: 64 }, (_, k) => (-3 + (6 * k) / 63) ** 3);
-  fq8(row8);
-  expect([...row8.subarray(0, 4)].map((value) => value / 1)).toEqual([-28, -24, -22, -20]);
-  const row4 = Float32Array.from({ length: 32 }, (_, k) => k / 5 - 2.9);
-  fq4(row4);
-  expect([...row4.subarray(0, 8)]).toEqual([-3, -3, -2, -2, -2, -2, -1.5, -1.5]);
 });
