@@ -126,6 +126,6 @@ export interface SafetensorsKernels {
     inexact: Uint32Array,
   ): number;
 
-  /** As `decodeFp4`, to bf16. Inexact only where a scale is below 2^-132 / 0.5 or overflows: never in practice. */
+  /** As `decodeFp4`, to bf16. Inexact only where a value is beyond f32: scale bytes 253 and 254. */
   decodeFp4Bf16(codes: Uint8Array, scales: Uint8Array, dst: Uint8Array, inexact: Uint32Array): number;
 }
