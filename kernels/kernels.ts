@@ -1,4 +1,5 @@
 import type { ForwardKernels } from "./forward.ts";
+import type { SafetensorsKernels } from "./safetensors.ts";
 
 /**
  * What a kernel set offers. Kernels are mathematics only: they know no file and no tensor name, import
@@ -62,7 +63,7 @@ export interface F8Scales {
   readonly firstRow: number;
 }
 
-export interface Kernels extends ForwardKernels {
+export interface Kernels extends ForwardKernels, SafetensorsKernels {
   readonly set: KernelSetName;
 
   /** Blocks or elements to f32. `dst.length` elements are decoded. Returns OK, or the index of the first reserved scale byte's block. */

@@ -1,11 +1,12 @@
 import { createRequire } from "node:module";
 import type { DecodableFormat, KernelSetName, Kernels } from "./kernels.ts";
 import { type ForwardAddon, forwardOf } from "./native-forward.ts";
+import { type SafetensorsAddon, safetensorsOf } from "./native-safetensors.ts";
 import { normaliseImportance } from "./scalar/importance.ts";
 import { scalar } from "./scalar/index.ts";
 
 /** What the compiled addon exports; `set` and `format` are indices into its own lists. See kernels/c/addon.c. */
-interface Addon extends ForwardAddon {
+interface Addon extends ForwardAddon, SafetensorsAddon {
   sets(): readonly { readonly name: KernelSetName; readonly runs: boolean }[];
   formats(): readonly { readonly name: DecodableFormat; readonly encodes: boolean }[];
   cpuFeatures(): Readonly<Record<"avx2" | "avx512" | "neon", boolean>>;
@@ -73,5 +74,6 @@ function kernelsOf(addon: Addon, set: KernelSetName, index: number): Kernels {
     decodeFp4: (codes, scales, dst) => addon.decodeFp4(index, codes, scales, dst),
     repackMxfp4: (codes, scales, dst) => addon.repackMxfp4(index, codes, scales, dst),
     ...forwardOf(addon, index, decoders),
+    ...safetensorsOf(addon, index),
   };
 }

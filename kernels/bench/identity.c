@@ -116,6 +116,8 @@ static uint64_t run_sources(const struct kernel_set *set, uint64_t digest) {
   return digest;
 }
 
+#include "identity-safetensors.h"
+
 static int runs_here(const struct kernel_set *set) {
 #if defined(__x86_64__)
   if (!strcmp(set->name, "avx2")) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -165,5 +167,8 @@ int main(int argc, char **argv) {
   for (int s = 0; s < SET_COUNT; s++)
     if (runs_here(SETS[s])) digest[s] = run_sources(SETS[s], 0);
   same &= report("sources", digest);
+  for (int s = 0; s < SET_COUNT; s++)
+    if (runs_here(SETS[s])) digest[s] = run_safetensors(SETS[s]->safetensors);
+  same &= report("safetensors", digest);
   return same ? 0 : 1;
 }

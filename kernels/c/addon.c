@@ -222,6 +222,7 @@ static napi_value repack_mxfp4(napi_env env, napi_callback_info info) {
 }
 
 #include "addon-forward.h"
+#include "addon-safetensors.h"
 
 /* ---- what is here ---- */
 
@@ -330,6 +331,7 @@ NAPI_MODULE_INIT() {
       {"decodeFp4", decode_fp4},
       {"repackMxfp4", repack_mxfp4},
       FORWARD_FUNCTIONS,
+      SAFETENSORS_FUNCTIONS,
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -38,7 +38,7 @@ enum {
 };
 
 struct tile {
-  const float *x; /* [rows][DEPTH] */
+  const float *x; /* [depth][rows] */
   const float *panels; /* [vectors][DEPTH][LANES] */
   size_t depth;
   float *out;
@@ -58,7 +58,7 @@ V4_INLINE void multiply(const struct tile *t, const int rows, const int vectors)
     vf w[2 * GROUP];
     V4_UNROLL for (int v = 0; v < vectors; v++) w[v] = vf_load(panels + ((size_t)v * DEPTH + k) * LANES);
     V4_UNROLL for (int r = 0; r < rows; r++) {
-      const vf value = vf_set(x[r * DEPTH + k]);
+      const vf value = vf_set(x[k * (size_t)rows + (size_t)r]);
       V4_UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = vf_fma(value, w[v], sum[r][v]);
     }
   }
@@ -100,12 +100,18 @@ static void multiply_any(const struct tile *t, size_t rows, size_t vectors) {
 /* Rows of x in slivers as equal as they come, none above ROWS: sliver s begins at row s * rows / slivers. */
 V4_INLINE size_t sliver_begin(size_t s, size_t rows, size_t slivers) { return s * rows / slivers; }
 
-/* x to [run][row][DEPTH]; a sliver is then one run of memory. */
-static void copy_x(const struct gemm_job *job, size_t row, size_t rows, float *copy) {
-  for (size_t from = 0; from < job->w.cols; from += DEPTH) {
+/* x to [run][sliver][k][rows of the sliver]: the multiplication reads one stream of memory. */
+static void copy_x(const struct gemm_job *job, size_t row, size_t rows, size_t slivers, float *copy) {
+  for (size_t from = 0; from < job->w.cols; from += DEPTH, copy += rows * DEPTH) {
     const size_t depth = job->w.cols - from < DEPTH ? job->w.cols - from : DEPTH;
-    for (size_t r = 0; r < rows; r++, copy += DEPTH)
-      memcpy(copy, job->x + (row + r) * job->x_stride + from, depth * sizeof *copy);
+    for (size_t s = 0; s < slivers; s++) {
+      const size_t begin = sliver_begin(s, rows, slivers), height = sliver_begin(s + 1, rows, slivers) - begin;
+      for (size_t r = 0; r < height; r++) {
+        const float *src = job->x + (row + begin + r) * job->x_stride + from;
+        float *dst = copy + begin * DEPTH + r;
+        for (size_t k = 0; k < depth; k++) dst[k * height] = src[k];
+      }
+    }
   }
 }
 
@@ -151,7 +157,7 @@ ptrdiff_t V4(gemm)(const struct gemm_job *job) {
   for (size_t row = 0; row < job->rows && status == V4_OK; row += chunk) {
     const size_t rows = job->rows - row < chunk ? job->rows - row : chunk;
     const size_t slivers = (rows + ROWS - 1) / ROWS;
-    copy_x(job, row, rows, copy);
+    copy_x(job, row, rows, slivers, copy);
     for (size_t n = 0; n < job->out_rows && status == V4_OK; n += TILE) {
       const size_t count = job->out_rows - n < TILE ? job->out_rows - n : TILE;
       const size_t panel_count = (count + LANES - 1) / LANES;

@@ -17,5 +17,6 @@ ptrdiff_t V4(decode_fp4)(const uint8_t *codes, const uint8_t *scales, size_t gro
 ptrdiff_t V4(repack_mxfp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, uint8_t *dst);
 ptrdiff_t V4(gemm)(const struct gemm_job *job);
 extern const struct forward V4(forward);
+extern const struct safetensors_kernels V4(safetensors);
 
 #endif

@@ -3,12 +3,12 @@
 #include "vec.h"
 
 #include "bytes.h"
-#include "e4m3.h"
 #include "formats.h"
 #include "fp4.h"
 #include "kernels.h"
+#include "nvfp4.h"
 
-enum { LENGTH = 64, BYTES = 36, GROUP = 16, GROUPS = 4 };
+enum { LENGTH = 64, BYTES = 36, GROUP = NVFP4_GROUP, GROUPS = 4 };
 
 /* Half the value of a scale byte, to go with doubled codes; the top bit is not looked at, 7F is 0, FF 480. */
 static float scale_half(uint8_t byte) {
@@ -31,35 +31,6 @@ ptrdiff_t V4(decode_nvfp4)(const uint8_t *src, float *dst, size_t blocks) {
   return V4_OK;
 }
 
-/* The best scale code of sixteen values among a few around peak / 6. */
-V4_INLINE vi best_scale(const float *x, const float *w, int weighted) {
-  static const int steps[] = {0, 1, -1, 2, 3, 4, 5, -2};
-  vf peak = vf_set(0.0f);
-  for (int i = 0; i < GROUP; i++) peak = vf_max(vf_abs(vf_load(x + i * LANES)), peak);
-  const vi middle = e4m3_code(peak * (1.0f / 6));
-  vi best = vi_set(0);
-  vf best_error = vf_set(INFINITY);
-  for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
-    const vi code = vi_clamp(middle + steps[s], vi_set(0), vi_set(126));
-    const vf scale = e4m3_value(code);
-    const vf inverse = vf_inverse_if(vi_lt(vi_set(0), code), scale);
-    vf error = vf_set(0.0f);
-    for (int i = 0; i < GROUP; i++) {
-      const vf a = vf_abs(vf_load(x + i * LANES));
-      const vf difference = e2m1_round(a * inverse) * scale - a;
-      const vf square = difference * difference;
-      if (weighted)
-        error = error + vf_load(w + i * LANES) * square;
-      else
-        error = error + square;
-    }
-    const vm better = vf_lt(error, best_error);
-    best_error = vf_select(better, error, best_error);
-    best = vi_select(better, code, best);
-  }
-  return best;
-}
-
 V4_INLINE void encode(const struct batch *batch, int weighted) {
   float x[LENGTH * LANES], w[LENGTH * LANES];
   lanes_transpose(batch->src, LENGTH, x);
@@ -68,15 +39,10 @@ V4_INLINE void encode(const struct batch *batch, int weighted) {
   words[0] = vi_set(0);
   for (int k = 0; k < GROUPS; k++) {
     const float *xk = x + k * GROUP * LANES;
-    const vi code = best_scale(xk, w + k * GROUP * LANES, weighted);
-    const vf inverse = vf_inverse_if(vi_lt(vi_set(0), code), e4m3_value(code));
+    const vi code = nvfp4_best_scale(xk, w + k * GROUP * LANES, weighted, 0);
     words[0] |= code << (8 * k);
     vi q[GROUP];
-    for (int i = 0; i < GROUP; i++) {
-      const vf v = vf_load(xk + i * LANES);
-      const vi sign = vi_select(vf_lt(v, vf_set(0.0f)), vi_set(8), vi_set(0));
-      q[i] = e2m1_code(e2m1_round(vf_abs(v) * inverse)) | sign;
-    }
+    nvfp4_codes(xk, code, q);
     for (int half = 0; half < 2; half++) {
       vi word = vi_set(0);
       for (int i = 0; i < 4; i++) word |= (q[4 * half + i] | q[8 + 4 * half + i] << 4) << (8 * i);

@@ -36,10 +36,10 @@ V4_INLINE void encode_blocks(const float *src, uint8_t *dst, size_t count) {
   int32_t halves[LANES];
   for (size_t b = 0; b < LANES; b++) {
     rows[b] = peaks + b * LANES;
-    vf peak = vf_set(0.0f);
+    vi peak = vi_set(0); /* magnitudes compare as integers, and a compiler may vectorise an integer maximum */
     if (b < count)
-      for (int i = 0; i < LENGTH; i += LANES) peak = vf_max(vf_abs(vf_load(src + b * LENGTH + i)), peak);
-    vf_store(peaks + b * LANES, peak);
+      for (int i = 0; i < LENGTH; i += LANES) peak = vi_max(vf_bits(vf_load(src + b * LENGTH + i)) & INT32_MAX, peak);
+    vf_store(peaks + b * LANES, vi_as_float(peak));
   }
   lanes_transpose(rows, LANES, transposed);
   vf peak = vf_load(transposed);

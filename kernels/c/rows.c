@@ -1,11 +1,12 @@
 /*
  * The front of every encoder: refuses values that the format cannot hold, then encodes a window of blocks at
- * a time, so that the check and the encoder read the same cache lines.
+ * a time, so that the check and the encoder read the same cache lines. A window is short, as the check waits for
+ * memory and the encoder computes: while one is encoded, the processor already fetches the next.
  */
 #include "set.h"
 #include "vec.h"
 
-enum { WINDOW = 4096 };
+enum { WINDOW = 512 }; /* values; but at least one block per lane */
 
 /* Position of the first value that is not finite or larger in magnitude than `largest`; `count` if none. */
 static size_t first_refused(const float *values, size_t count, float largest) {
@@ -29,7 +30,8 @@ static size_t first_refused(const float *values, size_t count, float largest) {
 ptrdiff_t V4(encode)(const struct format *format, const float *src, size_t length, uint8_t *dst, size_t row_length,
                      const float *importance) {
   const struct encode_job job = {src, dst, importance, row_length / format->block_length};
-  const size_t window = WINDOW / format->block_length;
+  const size_t short_window = WINDOW / format->block_length;
+  const size_t window = short_window > LANES ? short_window : LANES;
   const size_t blocks = length / format->block_length;
   for (size_t begin = 0; begin < blocks; begin += window) {
     const size_t end = begin + window < blocks ? begin + window : blocks;

@@ -26,4 +26,5 @@ const struct kernel_set V4(kernels) = {
     .repack_mxfp4 = V4(repack_mxfp4),
     .gemm = V4(gemm),
     .forward = &V4(forward),
+    .safetensors = &V4(safetensors),
 };

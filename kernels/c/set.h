@@ -66,6 +66,7 @@ struct kernel_set {
   /* V4_OK, V4_NO_MEMORY, or the first row of w that holds a code or a scale without a value. */
   ptrdiff_t (*gemm)(const struct gemm_job *job);
   const struct forward *forward; /* see forward.h */
+  const struct safetensors_kernels *safetensors; /* see safetensors.h */
 };
 
 #endif

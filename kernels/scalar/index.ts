@@ -27,6 +27,7 @@ import { q5_K } from "./q5_k.ts";
 import { q6_K } from "./q6_k.ts";
 import { q8_0 } from "./q8_0.ts";
 import { roundBf16, roundF4, roundF8 } from "./rounding.ts";
+import { safetensorsTwins } from "./safetensors.ts";
 
 export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
   f32,
@@ -107,4 +108,5 @@ export const scalar: Kernels = {
   roundF8,
   roundF4,
   roundBf16,
+  ...safetensorsTwins,
 };

@@ -18,7 +18,7 @@ const SCALES = Float32Array.from({ length: 256 }, (_, byte) =>
 const STEPS = [0, 1, -1, 2, 3, 4, 5, -2];
 
 /**
- * The scale code (E4M3, 0 .. 126) with the least sum of w (y - x)^2 for `GROUP` values, w = importance or 1. The
+ * The scale code (E4M3, `least` .. 126) with the least sum of w (y - x)^2 for `GROUP` values, w = importance or 1. The
  * usual rule, the largest value becomes 6, wastes a quarter of the error: the gap between 4 and 6 is wide, and
  * scales up to 5 codes larger (x 1.5: the largest value becomes 4) often fit better.
  */
@@ -27,6 +27,7 @@ export function bestE4m3Scale(
   from: number,
   importance: Float32Array | undefined,
   weightsFrom: number,
+  least = 0,
 ): number {
   let peak = 0;
   for (let i = 0; i < GROUP; i++) peak = Math.max(peak, Math.abs(x[from + i]));
@@ -34,7 +35,7 @@ export function bestE4m3Scale(
   let best = 0;
   let bestError = Number.POSITIVE_INFINITY;
   for (const step of STEPS) {
-    const code = clamp(middle + step, 0, 126);
+    const code = clamp(middle + step, least, 126);
     const scale = E4M3[code];
     const inverse = inverseIf(code > 0, scale);
     let error = 0;
