@@ -39,9 +39,8 @@ static int scale_byte(int32_t peak) {
 
 V4_INLINE void encode_lanes(const float *src, vf inverse, uint8_t *dst) {
   const vf x = vf_load(src);
-  int32_t code[LANES];
-  vi_store(code, e4m3_code(vf_abs(x) * inverse) | (vi_shr(vf_bits(x), 24) & 128));
-  for (int lane = 0; lane < LANES; lane++) dst[lane] = (uint8_t)code[lane];
+  const vi code = e4m3_code(vf_abs(x) * inverse) | (vi_shr(vf_bits(x), 24) & 128);
+  vi_store_i8(dst, (code << 24) >> 24);
 }
 
 static void encode_run(const float *src, float inverse, uint8_t *dst, size_t count) {

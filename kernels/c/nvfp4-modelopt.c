@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "nvfp4.h"
 #include "safetensors-set.h"
+#include "vec-lookup.h"
 
 enum { GROUP = NVFP4_GROUP, CODE_BYTES = GROUP / 2 };
 
@@ -160,7 +161,7 @@ ptrdiff_t V4(decode_nvfp4_groups)(const uint8_t *codes, const uint8_t *scales, s
     for (int i = 0; i < GROUP; i += LANES) {
       /* The sign goes in after the product: code 8 is -0. */
       const vi wide = vi_load_u8(q + i);
-      const vf y = vf_lookup16(E2M1, wide & 7) * vf_set(scale);
+      const vf y = vf_lookup8(E2M1, wide) * vf_set(scale);
       vf_store(dst + i, vi_as_float(vf_bits(y) ^ (wide & 8) << 28));
     }
   }
