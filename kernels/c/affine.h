@@ -7,6 +7,7 @@
 #ifndef V4_AFFINE_H
 #define V4_AFFINE_H
 
+#include "keep-energy.h"
 #include "scale-fit.h"
 #include "vec.h"
 
@@ -14,6 +15,7 @@ enum { SUPER_BLOCK = 256, SUB_BLOCKS_MAX = 16, SWEEP = 4 };
 
 struct affine_traits {
   int sub_length, scale_max, qmax;
+  int keeps_energy;
   int sweeps, plain_sweeps; /* with and without importance */
   float codes[3][SWEEP]; /* candidates of the inverse scale, four at a time: x and w are then loaded once for four */
   float refine[SWEEP];
@@ -129,6 +131,30 @@ V4_INLINE void affine_rechoose(const struct affine_fit *fit, vf d, vf dmin, vf i
   }
 }
 
+/* The code of element i, which lies in sub-block j. */
+V4_INLINE vi affine_code(const struct affine_block *block, int i, int j, int qmax) {
+  const vf scaled = vf_load(block->x + i * LANES) * block->inverse[j] + block->offset[j];
+  return vi_round(vf_clamp(scaled, vf_set(0.0f), vf_set((float)qmax)));
+}
+
+/* Makes d and dmin such that the block keeps its energy; the codes stay. */
+V4_INLINE void affine_keep_energy(struct affine_block *block, const struct affine_traits *traits, const float *w, vf d,
+                                  vf dmin) {
+  vf energy = vf_set(0.0f), kept = energy;
+  for (int j = 0, i = 0; j < SUPER_BLOCK / traits->sub_length; j++) {
+    const vf scale = d * vf_from_int(block->scales[j]), minimum = dmin * vf_from_int(block->mins[j]);
+    for (int k = 0; k < traits->sub_length; k++, i++) {
+      const vf x = vf_load(block->x + i * LANES);
+      const vf y = scale * vf_from_int(affine_code(block, i, j, traits->qmax)) - minimum;
+      energy = energy + (w ? vf_load(w + i * LANES) * x * x : x * x);
+      kept = kept + (w ? vf_load(w + i * LANES) * y * y : y * y);
+    }
+  }
+  const vf factor = keep_energy(energy, kept);
+  block->d = vf_to_half(d * factor);
+  block->dmin = vf_to_half(dmin * factor);
+}
+
 V4_INLINE void affine_search(const struct batch *batch, const struct affine_traits *traits, int weighted,
                              struct affine_block *block) {
   float importance[SUPER_BLOCK * LANES];
@@ -179,6 +205,7 @@ V4_INLINE void affine_search(const struct batch *batch, const struct affine_trai
     block->inverse[j] = vf_inverse_if(vf_gt(scale, zero), scale);
     block->offset[j] = dmin * vf_from_int(block->mins[j]) * block->inverse[j];
   }
+  if (traits->keeps_energy) affine_keep_energy(block, traits, weighted ? importance : NULL, d, dmin);
 }
 
 V4_INLINE void affine_encode(const struct batch *batch, const struct affine_traits *traits, struct affine_block *block) {
@@ -186,12 +213,6 @@ V4_INLINE void affine_encode(const struct batch *batch, const struct affine_trai
     affine_search(batch, traits, 1, block);
   else
     affine_search(batch, traits, 0, block);
-}
-
-/* The code of element i, which lies in sub-block j. */
-V4_INLINE vi affine_code(const struct affine_block *block, int i, int j, int qmax) {
-  const vf scaled = vf_load(block->x + i * LANES) * block->inverse[j] + block->offset[j];
-  return vi_round(vf_clamp(scaled, vf_set(0.0f), vf_set((float)qmax)));
 }
 
 /* Words of a zero block are zero. */

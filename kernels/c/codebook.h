@@ -244,7 +244,7 @@ V4_INLINE vi choose_levels(const struct prepared *p, int group, vf scale, vf d, 
 /* Steps 5 and 6; `levels` by entry. Returns the f16 bits of d. */
 V4_INLINE vi finish(const struct prepared *p, const vi *levels, struct codebook_block *out) {
   const vf zero = vf_set(0.0f);
-  vf numerator = zero, denominator = zero;
+  vf numerator = zero, denominator = zero, energy = zero;
   for (int group = 0; group < GROUPS; group++) {
     vf a = zero, b = zero;
     for (int first = group * GROUP_LENGTH; first < (group + 1) * GROUP_LENGTH; first += 8) {
@@ -272,9 +272,10 @@ V4_INLINE vi finish(const struct prepared *p, const vi *levels, struct codebook_
     const vf f = vf_from_int(out->scales[group] + out->scales[group] + 1);
     numerator = numerator + f * a;
     denominator = denominator + f * f * b;
+    energy = energy + p->group_energy[group];
   }
   const vm fits = vm_and(vf_lt(zero, numerator), vf_lt(zero, denominator));
-  const vi d = vf_to_half(vf_select(fits, numerator / vf_select(fits, denominator, vf_set(1.0f)), zero));
+  const vi d = vf_to_half(vf_select(fits, vf_sqrt(energy / vf_select(fits, denominator, vf_set(1.0f))), zero));
   return vi_select(vi_lt(vi_set(0), d), d, out->d);
 }
 

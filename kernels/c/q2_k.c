@@ -13,6 +13,7 @@ enum { BYTES = 84, WORDS = BYTES / 4 };
 static const struct affine_traits TRAITS = {
     .sub_length = 16,
     .scale_max = 15,
+    .keeps_energy = 1,
     .qmax = 3,
     .sweeps = 3,
     .plain_sweeps = 2,

@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "formats.h"
 #include "half.h"
+#include "keep-energy.h"
 #include "kernels.h"
 #include "symmetric.h"
 
@@ -75,6 +76,7 @@ V4_INLINE void encode(const struct batch *batch, int weighted) {
   const vf d = vf_from_half(bits);
   const vf inverse_d = vf_inverse_if(vf_gt(vf_abs(d), zero), d);
 
+  vf energy = zero, kept = zero;
   vi words[27];
   for (int k = 0; k < 27; k++) words[k] = vi_set(0);
   for (int j = 0; j < SUB_BLOCKS; j++) {
@@ -91,7 +93,13 @@ V4_INLINE void encode(const struct batch *batch, int weighted) {
       const int l = 4 * (j % 2) + k;
       vi low = vi_set(0), high = vi_set(0);
       for (int i = 0; i < 4; i++) {
-        const vi q = symmetric_code(vf_load(x + (16 * j + 4 * k + i) * LANES), inverse, 4) + 4;
+        const int element = (16 * j + 4 * k + i) * LANES;
+        const vf value = vf_load(x + element), weight = weighted ? vf_load(w + element) : zero;
+        const vi level = symmetric_code(value, inverse, 4);
+        const vf y = scale * vf_from_int(level);
+        energy = energy + (weighted ? weight * value * value : value * value);
+        kept = kept + (weighted ? weight * y * y : y * y);
+        const vi q = level + 4;
         low |= (q & 3) << (8 * i);
         high |= (q >> 2) << (8 * i);
       }
@@ -101,7 +109,7 @@ V4_INLINE void encode(const struct batch *batch, int weighted) {
   }
   for (int k = 0; k < 27; k++) words[k] = vi_select(empty, vi_set(0), words[k]);
   lanes_put_words(batch, 0, words, 27);
-  lanes_put_half(batch, 108, bits);
+  lanes_put_half(batch, 108, vi_select(empty, vi_set(0), vf_to_half(d * keep_energy(energy, kept))));
 }
 
 static void encode_batch(const struct batch *batch) {

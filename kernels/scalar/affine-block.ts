@@ -1,6 +1,7 @@
 import { type AffineFit, type AffineSearch, fitAffine, type SubBlockSums } from "./affine-fit.ts";
 import { clamp, inverseIf, max, min, roundEven } from "./f32.ts";
 import { f16ToF32, f32ToF16 } from "./float16.ts";
+import { keepEnergy } from "./keep-energy.ts";
 import { TINY } from "./limits.ts";
 import { fitScales } from "./scale-fit.ts";
 
@@ -16,6 +17,8 @@ export interface AffineTraits extends AffineSearch {
   readonly subLength: number;
   /** Largest scale and min code. */
   readonly scaleMax: number;
+  /** Whether d and dmin are at last made to keep the block's energy (see keepEnergy). */
+  readonly keepsEnergy: boolean;
 }
 
 /** A super-block y = d scale q - dmin min before its bits are packed. */
@@ -53,6 +56,7 @@ const subWeights = new Float32Array(16);
  * 3. With d and dmin now rounded, every sub-block re-chooses its pair of codes: for each min code near the
  *    rounded one, the best scale code in closed form, ranked by the quadratic of the sums that step 1 kept.
  * 4. The codes are computed once, with the scales as they will be read.
+ * 5. q2_K alone: d and dmin grow until the block has the energy it had.
  *
  * Returns false if the block is all zero bytes.
  */
@@ -96,13 +100,26 @@ export function fitAffineBlock(
   const d = f16ToF32(block.d);
   const dmin = f16ToF32(block.dmin);
   const inverseD = inverseIf(d > 0, d);
+  let energy = 0;
+  let kept = 0;
   for (let j = 0; j < subBlocks; j++) {
     rechoose(block, j, d, dmin, inverseD, scaleMax);
     const scale = fround(d * block.scales[j]);
     const inverse = inverseIf(scale > 0, scale);
-    const offset = fround(fround(dmin * block.mins[j]) * inverse);
-    for (let i = j * subLength; i < (j + 1) * subLength; i++)
+    const minimum = fround(dmin * block.mins[j]);
+    const offset = fround(minimum * inverse);
+    for (let i = j * subLength; i < (j + 1) * subLength; i++) {
       block.codes[i] = roundEven(clamp(fround(fround(x[i] * inverse) + offset), 0, qmax));
+      if (!traits.keepsEnergy) continue;
+      const y = fround(fround(scale * block.codes[i]) - minimum);
+      energy = fround(energy + (w ? fround(fround(w[i] * x[i]) * x[i]) : fround(x[i] * x[i])));
+      kept = fround(kept + (w ? fround(fround(w[i] * y) * y) : fround(y * y)));
+    }
+  }
+  if (traits.keepsEnergy) {
+    const factor = keepEnergy(energy, kept);
+    block.d = f32ToF16(fround(d * factor));
+    block.dmin = f32ToF16(fround(dmin * factor));
   }
   return true;
 }

@@ -20,7 +20,8 @@ const fround = Math.fround;
  * 4. d = largest scale / 31 as f16. Per group, the two integers s around (scale / d - 1) / 2 are searched with the
  *    very scale d (2 s + 1) that decoding will use; the least error wins, the lower s in a tie.
  * 5. Parity again: with the magnitudes known, the wrong sign moves to the element where w v m is least.
- * 6. With everything else fixed, d becomes its least-squares value, as f16.
+ * 6. With everything else fixed, d is set so that the block keeps its energy: sum w y^2 = sum w x^2. Least squares
+ *    would shrink every block, and matrices that shrink together cost more KL than the error they save (docs/kernels.md).
  *
  * Importance is normalised. A scale never exceeds the largest value, so that d is finite.
  * Returns a function that fills `block` from `src[from ...]`, or says false when the block is all zero bytes.
@@ -184,6 +185,7 @@ export function createCodebookEncoder(traits: CodebookTraits) {
   function finish(block: CodebookBlock): void {
     let numerator = 0;
     let denominator = 0;
+    let energy = 0;
     for (let group = 0; group < groups; group++) {
       let a = 0;
       let b = 0;
@@ -213,8 +215,10 @@ export function createCodebookEncoder(traits: CodebookTraits) {
       const f = 2 * block.scales[group] + 1;
       numerator = fround(numerator + fround(f * a));
       denominator = fround(denominator + fround(f * f * b));
+      energy = fround(energy + groupEnergy[group]);
     }
-    const d = numerator > 0 && denominator > 0 ? f32ToF16(fround(numerator / denominator)) : 0;
+    const d =
+      numerator > 0 && denominator > 0 ? f32ToF16(fround(Math.sqrt(fround(energy / denominator)))) : 0;
     if (d > 0) block.d = d;
   }
 

@@ -8,6 +8,7 @@ const BYTES = 84;
 const traits = {
   subLength: 16,
   scaleMax: 15,
+  keepsEnergy: true,
   qmax: 3,
   sweeps: [
     [2.1, 2.58, 3.06, 3.54],

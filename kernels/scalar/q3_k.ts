@@ -2,6 +2,7 @@ import { SUPER_BLOCK } from "./affine-block.ts";
 import type { BlockCodec } from "./block-codec.ts";
 import { clamp, inverseIf, roundEven } from "./f32.ts";
 import { f16ToF32, f32ToF16 } from "./float16.ts";
+import { keepEnergy } from "./keep-energy.ts";
 import { TINY } from "./limits.ts";
 import { fitSymmetric, rechooseSymmetric } from "./symmetric-fit.ts";
 
@@ -33,7 +34,7 @@ const subWeights = new Float32Array(SUB_BLOCKS);
  *
  * Encoding: the best scale of every sub-block (weights: importance or 1), one f16 and 16 six-bit codes for these
  * scales by the same search with the sums of weights, with importance the best of three neighbouring scale codes,
- * then the codes with the scales that will be read.
+ * then the codes with the scales that will be read, and last the d that keeps the block's energy (see keepEnergy).
  */
 export const q3_K: BlockCodec = {
   blockLength: SUPER_BLOCK,
@@ -69,8 +70,8 @@ export const q3_K: BlockCodec = {
     const bits = f32ToF16(fitSymmetric(scales, w && subWeights, 0, SUB_BLOCKS, scaleSearch));
     const d = f16ToF32(bits);
     const inverseD = inverseIf(d !== 0, d);
-    dst[at + 108] = bits;
-    dst[at + 109] = bits >> 8;
+    let energy = 0;
+    let kept = 0;
     for (let j = 0; j < SUB_BLOCKS; j++) {
       const rounded = roundEven(clamp(fround(scales[j] * inverseD), -32, 31));
       const begin = j * SUB_LENGTH;
@@ -82,10 +83,16 @@ export const q3_K: BlockCodec = {
       dst[at + 104 + (j & 3)] |= (stored >> 4) << (2 * (j >> 2));
       for (let i = j * SUB_LENGTH; i < (j + 1) * SUB_LENGTH; i++) {
         const q = roundEven(clamp(fround(x[i] * inverse), -4, 3)) + 4;
+        const y = fround(scale * (q - 4));
+        energy = fround(energy + (w ? fround(fround(w[i] * x[i]) * x[i]) : fround(x[i] * x[i])));
+        kept = fround(kept + (w ? fround(fround(w[i] * y) * y) : fround(y * y)));
         const shift = (i >> 5) & 3;
         dst[at + 32 + 32 * (i >> 7) + (i & 31)] |= (q & 3) << (2 * shift);
         dst[at + (i & 31)] |= (q >> 2) << (4 * (i >> 7) + shift);
       }
     }
+    const final = f32ToF16(fround(d * keepEnergy(energy, kept)));
+    dst[at + 108] = final;
+    dst[at + 109] = final >> 8;
   },
 };

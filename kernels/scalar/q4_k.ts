@@ -9,6 +9,7 @@ const BYTES = 144;
 const traits = {
   subLength: 32,
   scaleMax: 63,
+  keepsEnergy: false,
   qmax: 15,
   sweeps: [
     [14, 14.54, 15.08, 15.62],

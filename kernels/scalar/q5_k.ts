@@ -9,6 +9,7 @@ const BYTES = 176;
 const traits = {
   subLength: 32,
   scaleMax: 63,
+  keepsEnergy: false,
   qmax: 31,
   sweeps: [
     [30, 30.5, 31, 31.5],
