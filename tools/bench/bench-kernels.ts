@@ -4,12 +4,11 @@ import { scalar } from "../../kernels/scalar/index.ts";
 import { byteLengthOf, DTYPES, traitsOf } from "../formats/dtypes.ts";
 import { type GgmlEncoder, startGgmlEncoder } from "../peers/ggml-encode.ts";
 import { findLlamaLibraries } from "../peers/llama-libraries.ts";
+import { CHECKPOINT_STREAMS, COLS, repeatBytes, type Stream } from "./checkpoint-streams.ts";
 import { type Contender, paired, secondsOf } from "./measure.ts";
 import { distributions, type Importance, makeImportance, makeRows } from "./rows.ts";
 import { trainedRows } from "./trained-rows.ts";
 
-/** The row length of all measurements: Flash's hidden size. */
-const COLS = 4096;
 /** Encoders are timed on rows that stay in the cache; ours and the twin and the peer each on as many as they can do in some ms. */
 const ROWS = { ours: 32, twin: 2, peer: 8 };
 /** Decoders and copies work on more memory than any last-level cache holds. */
@@ -85,15 +84,6 @@ const isKernelFormat = (name: string): name is DecodableFormat => {
 };
 const isEncodable = (name: DecodableFormat): name is EncodableFormat => !DECODE_ONLY.includes(name);
 
-/** An operation that streams through memory, `bytesPerValue` read and written for every value. */
-interface Stream {
-  readonly operation: KernelBenchRow["operation"];
-  readonly format: string;
-  readonly bytesPerValue: number;
-  /** Makes buffers for `values` values; the result works on the first `count` of them. */
-  readonly prepare: (values: number) => (kernels: Kernels, count: number) => void;
-}
-
 function decodeStream(format: DecodableFormat): Stream {
   return {
     operation: "decode",
@@ -129,64 +119,6 @@ function encodeStream(format: EncodableFormat): Stream {
   };
 }
 
-/** The checkpoint's own formats: FP8 with 128x128 blocks, packed FP4 with groups of 32, and FP4 to MXFP4. */
-const CHECKPOINT_STREAMS: readonly Stream[] = [
-  {
-    operation: "decode",
-    format: "fp8",
-    bytesPerValue: 5,
-    prepare(values) {
-      const codes = repeatBytes(
-        Uint8Array.from({ length: 4099 }, (_, i) => (i * 37) % 127),
-        values,
-      );
-      const scales = new Uint8Array((COLS / 128) * Math.ceil(values / COLS / 128)).fill(120);
-      const dst = new Float32Array(values);
-      return (kernels, count) => {
-        const blocks = { values: scales, blockRows: 128, blockCols: 128, firstRow: 0 };
-        kernels.decodeF8(codes.subarray(0, count), COLS, blocks, dst.subarray(0, count));
-      };
-    },
-  },
-  {
-    operation: "decode",
-    format: "fp4",
-    bytesPerValue: 17 / 32 + 4,
-    prepare(values) {
-      const { codes, scales } = packedFp4(values);
-      const dst = new Float32Array(values);
-      return (kernels, count) => {
-        kernels.decodeFp4(
-          codes.subarray(0, count / 2),
-          scales.subarray(0, count / 32),
-          dst.subarray(0, count),
-        );
-      };
-    },
-  },
-  {
-    operation: "repack",
-    format: "fp4 to mxfp4",
-    bytesPerValue: 17 / 16,
-    prepare(values) {
-      const { codes, scales } = packedFp4(values);
-      const dst = new Uint8Array((values / 32) * 17);
-      return (kernels, count) => {
-        const blocks = dst.subarray(0, (count / 32) * 17);
-        kernels.repackMxfp4(codes.subarray(0, count / 2), scales.subarray(0, count / 32), blocks);
-      };
-    },
-  },
-];
-
-const packedFp4 = (values: number) => ({
-  codes: repeatBytes(
-    Uint8Array.from({ length: 4099 }, (_, i) => i * 37),
-    values / 2,
-  ),
-  scales: new Uint8Array(values / 32).fill(120),
-});
-
 /** Against the twin (on fewer values) and a memory copy that moves as many bytes. */
 async function benchStream(kernels: Kernels, stream: Stream, repeats: number): Promise<KernelBenchRow> {
   const run = stream.prepare(STREAM_VALUES);
@@ -213,13 +145,6 @@ async function benchStream(kernels: Kernels, stream: Stream, repeats: number): P
     timesTwin: (twin.ratio * STREAM_VALUES) / TWIN_VALUES,
     ofCopy: copy.ratio,
   };
-}
-
-function repeatBytes(pattern: Uint8Array, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; at += pattern.length)
-    bytes.set(pattern.subarray(0, Math.min(pattern.length, length - at)), at);
-  return bytes;
 }
 
 /** Valid blocks to decode: encoded rows where we encode the format, else bytes below any reserved code. */
