@@ -114,7 +114,8 @@ describe.each(FORMATS)("%s", (format) => {
   test("values twice as large differ in d alone", () => {
     fc.assert(
       fc.property(row, (array) => {
-        const values = Float32Array.from(array);
+        // Squares of smaller values are subnormal, where doubling is not exact and another element may lose its sign.
+        const values = Float32Array.from(array, (x) => (Math.abs(x) < 2 ** -50 ? 0 : x));
         fc.pre(Math.max(...values.map(Math.abs)) > 0.5);
         const once = decode(fastest, format, encode(fastest, format, values));
         const twice = decode(
