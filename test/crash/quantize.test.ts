@@ -1,6 +1,14 @@
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -41,15 +49,15 @@ function diskFaults(faults: Record<string, string>): NodeJS.ProcessEnv {
   return { ...faults, LD_PRELOAD: library };
 }
 
-/** Starts a conversion on a slow disk and waits until it is writing. */
-async function startSlowly(out: string) {
+/** Starts a conversion on a slow disk and waits until a file appears: by default, until it is writing. */
+async function startSlowly(out: string, awaited = `${out}.partial`) {
   const [command, ...args] = cliCommand(["quantize", checkpoint, "--bits", "4", "--out", out]);
   const child = spawn(command, args, {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, ...diskFaults({ FAULT_DELAY_US: "20000" }) },
   });
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  while (child.exitCode === null && !existsSync(`${out}.partial`)) await sleep(1);
+  while (child.exitCode === null && !lstatSync(awaited, { throwIfNoEntry: false })) await sleep(1);
   return { child, ended };
 }
 
@@ -108,17 +116,30 @@ test("two processes on one output: the second is refused; a dead one's lock is t
   await release();
   const dead = spawn("true");
   await new Promise((resolve) => dead.once("exit", resolve));
-  writeFileSync(`${out}.lock`, JSON.stringify({ pid: dead.pid, host: hostname(), started: "1" }));
+  symlinkSync(JSON.stringify({ pid: dead.pid, host: hostname(), started: "1" }), `${out}.lock`);
   expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"])).toMatchObject({
     code: 0,
     stderr: "",
   });
   // A reused pid is another process: this one lives, but it did not start at tick 1.
-  writeFileSync(`${out}.lock`, JSON.stringify({ pid: process.pid, host: hostname(), started: "1" }));
+  symlinkSync(JSON.stringify({ pid: process.pid, host: hostname(), started: "1" }), `${out}.lock`);
   expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out, "--force"]).code).toBe(
     existsSync("/proc/self/stat") ? 0 : 75,
   );
   expect(sha256(out)).toBe(reference);
+});
+
+test.skipIf(!linux)("killed while it takes its locks: the next run takes them over", async () => {
+  for (const name of ["out.gguf", "mtp-out.gguf"]) {
+    const out = freshOut();
+    const lock = join(out, "..", `${name}.lock`);
+    const { child, ended } = await startSlowly(out, lock);
+    child.kill("SIGKILL");
+    await ended;
+    expect(existsSync(out)).toBe(false);
+    expect(cli(["quantize", checkpoint, "--bits", "4", "--out", out])).toMatchObject({ code: 0, stderr: "" });
+    expect(sha256(out)).toBe(reference);
+  }
 });
 
 /** Runs the command line with a misbehaving disk. */

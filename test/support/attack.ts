@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { beforeAll, expect } from "vitest";
 import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
@@ -38,7 +38,7 @@ export function attackGround() {
     );
     rmSync(checkpoint, { recursive: true });
     for (const name of [out, `${out}.partial`, `${out}.lock`, join(folder, `mtp-${basename(out)}`)])
-      expect(existsSync(name)).toBe(false);
+      expect(lstatSync(name, { throwIfNoEntry: false })).toBeUndefined();
     return result;
   }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { link, open, readFile, rename, unlink } from "node:fs/promises";
+import { readlink, rename, symlink, unlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { systemError, V4Error } from "./errors.ts";
 
@@ -11,8 +11,11 @@ interface Holder {
 }
 
 /**
- * Takes the lock file of an output for this process; a second process on the same output is refused. The lock
- * of a process that died on this host is taken over. Returns the release function.
+ * Takes the lock of an output for this process; a second process on the same output is refused. The lock of a
+ * process that died on this host is taken over. Returns the release function.
+ *
+ * The lock is a symbolic link whose target says who holds it: made in one step, it never exists without its
+ * content, however its maker dies.
  */
 export async function lockOutput(outputPath: string): Promise<() => Promise<void>> {
   const path = `${outputPath}.lock`;
@@ -22,17 +25,11 @@ export async function lockOutput(outputPath: string): Promise<() => Promise<void
     started: startTimeOf(process.pid),
   } satisfies Holder);
   for (let attempt = 0; attempt < 8; attempt++) {
-    try {
-      const handle = await open(path, "wx");
-      await handle.writeFile(mine);
-      await handle.close();
+    if (await makeLock(path, mine))
       return async () => {
         await unlink(path).catch(() => {});
       };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw systemError(error, path);
-    }
-    const found = await readFile(path, "utf8").catch(() => undefined);
+    const found = await readHolder(path);
     if (found === undefined) continue;
     if (isHeld(found)) throw busy(outputPath, path, found);
     await removeStale(path, found);
@@ -40,12 +37,31 @@ export async function lockOutput(outputPath: string): Promise<() => Promise<void
   throw busy(outputPath, path, "");
 }
 
+async function makeLock(path: string, content: string): Promise<boolean> {
+  try {
+    await symlink(content, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw systemError(error, path);
+  }
+}
+
+/** What a lock says; undefined when it is gone, nothing when it is no lock of ours. */
+async function readHolder(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : "";
+  }
+}
+
 function isHeld(content: string): boolean {
   let holder: Holder;
   try {
     holder = JSON.parse(content) as Holder;
   } catch {
-    // Another process has created the file and is about to write it.
+    // Something else has that name: not ours to remove.
     return true;
   }
   if (holder.host !== hostname()) return true;
@@ -63,7 +79,8 @@ async function removeStale(path: string, content: string): Promise<void> {
   const aside = `${path}.${process.pid}`;
   try {
     await rename(path, aside);
-    if ((await readFile(aside, "utf8")) !== content) await link(aside, path);
+    const moved = await readlink(aside);
+    if (moved !== content) await makeLock(path, moved);
     await unlink(aside);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw systemError(error, path);

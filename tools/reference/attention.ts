@@ -53,7 +53,10 @@ export function createAttentionState(config: ModelConfig, ratio: number): Attent
   };
 }
 
-/** Attention of `count` consecutive tokens from `position` on (model spec 3.4). x is [count, H], already normed. */
+/**
+ * Attention of `count` consecutive tokens from `position` on (model spec 3.4). x is [count, H], already normed.
+ * `onRows` hears which compressed rows the indexer chose for the i-th token where it had a choice.
+ */
 export function attention(
   { config, rounding, kernels }: Context,
   ratio: number,
@@ -61,6 +64,7 @@ export function attention(
   state: AttentionState,
   x: Float32Array,
   position: number,
+  onRows?: (i: number, rows: Int32Array) => void,
 ): Float32Array {
   const {
     headCount,
@@ -127,6 +131,7 @@ export function attention(
           kernels.indexScores(queries, u, state.index.rows.first(visible), indexer.headDim, scores);
           chosen = new Int32Array(indexer.topK);
           kernels.topK(scores, chosen);
+          onRows?.(i, chosen);
         }
       }
       for (const j of chosen ?? Array.from({ length: visible }, (_, k) => k))

@@ -56,7 +56,8 @@ export async function forward(
   onStreams?.(0, streams);
   for (let layer = 0; layer < config.layerCount; layer++) {
     const weights = await loadLayer(loader, `layers.${layer}.`, config.compressRatios[layer]);
-    await runLayer(context, weights, state.layers[layer], streams, ids, state.position);
+    const segment = { state: state.layers[layer], position: state.position, count: ids.length };
+    await runLayer(context, weights, [segment], streams, ids);
     onStreams?.(layer + 1, streams);
   }
   state.position += ids.length;

@@ -15,20 +15,48 @@ export interface LayerWeights {
   readonly moe: MoeWeights;
 }
 
-/** One block (model spec 3.2): streams [count, n, H] of tokens `ids` from `position` on are updated in place. */
+/** Consecutive tokens of one sequence, from `position` on. */
+export interface Segment {
+  readonly state: AttentionState;
+  readonly position: number;
+  readonly count: number;
+}
+
+/** Sees the choices of a layer, which a small error can flip. `token` counts through the segments of the call. */
+export interface LayerObserver {
+  /** The routed experts of a token. */
+  experts?(token: number, ids: Int32Array): void;
+  /** The compressed rows that the indexer chose among more. */
+  rows?(token: number, indices: Int32Array): void;
+}
+
+/**
+ * One block (model spec 3.2): the streams [tokens, n, H] are updated in place. The tokens `ids` are those of the
+ * segments, one after the other; each sequence attends to itself, the experts take the tokens of all together.
+ */
 export async function runLayer(
   context: Context,
   weights: LayerWeights,
-  state: AttentionState,
+  segments: readonly Segment[],
   streams: Float32Array,
   ids: readonly number[],
-  position: number,
+  observer: LayerObserver = {},
 ): Promise<void> {
-  await sublayer(context.config, streams, weights.attnMhc, weights.attnNorm, async (x) =>
-    attention(context, weights.ratio, weights.attention, state, x, position),
-  );
+  const { hiddenSize } = context.config;
+  await sublayer(context.config, streams, weights.attnMhc, weights.attnNorm, async (x) => {
+    const y = new Float32Array(x.length);
+    let first = 0;
+    for (const { state, position, count } of segments) {
+      const [from, to] = [first * hiddenSize, (first + count) * hiddenSize];
+      const onRows = (i: number, rows: Int32Array): void => observer.rows?.(first + i, rows);
+      const own = x.subarray(from, to);
+      y.set(attention(context, weights.ratio, weights.attention, state, own, position, onRows), from);
+      first += count;
+    }
+    return y;
+  });
   await sublayer(context.config, streams, weights.ffnMhc, weights.ffnNorm, (x) =>
-    moe(context, weights.moe, x, ids),
+    moe(context, weights.moe, x, ids, observer.experts),
   );
 }
 

@@ -63,13 +63,19 @@ export async function moe(
   weights: MoeWeights,
   x: Float32Array,
   ids: readonly number[],
+  onExperts?: (token: number, experts: Int32Array) => void,
 ): Promise<Float32Array> {
   const { hiddenSize, expertCount } = context.config;
   const logits = weights.gate.apply(x, ids.length);
   const members = new Map<number, { token: number; weight: number }[]>();
   for (const [token, id] of ids.entries()) {
     const own = logits.subarray(token * expertCount, (token + 1) * expertCount);
-    for (const { expert, weight } of route(context, weights, own, id))
+    const routes = route(context, weights, own, id);
+    onExperts?.(
+      token,
+      Int32Array.from(routes, ({ expert }) => expert),
+    );
+    for (const { expert, weight } of routes)
       members.set(expert, [...(members.get(expert) ?? []), { token, weight }]);
   }
   const y = new Float32Array(x.length);

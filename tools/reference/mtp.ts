@@ -33,7 +33,7 @@ export async function forwardMtp(
   const z = (await loader.matrix("mtp.0.h_proj.weight")).apply(h, count * mhc.streams);
   for (let i = 0; i < z.length; i++) z[i] += projected[Math.floor(i / width) * hiddenSize + (i % hiddenSize)];
   const weights = await loadLayer(loader, "mtp.0.", 0);
-  await runLayer(context, weights, createAttentionState(config, 0), z, next, 0);
+  await runLayer(context, weights, [{ state: createAttentionState(config, 0), position: 0, count }], z, next);
   const head = await loadMhc(loader, "mtp.0.hc_head_");
   const x = new Float32Array(count * hiddenSize);
   for (let i = 0; i < count; i++)
