@@ -35,3 +35,12 @@ export const TASK_VALUES = 2 * MiB;
 
 /** Shard headers read at the same time: they are small, the latency of a network disk is not. */
 export const HEADER_READS = 8;
+
+/** Activations that a streamed layer holds per checkpoint; tokens beyond it wait in a file. */
+export const MAX_ACTIVATION_BYTES = 512 * MiB;
+
+/** Tokens whose queries exist at once: a token of Pro has 0.5 MB of them before and after attention. */
+export const MAX_ATTENTION_TOKENS = 256;
+
+/** Logits of one checkpoint that exist at once: the vocabulary passes in tiles, never as a whole. */
+export const MAX_LOGIT_VALUES = 8 * MiB;

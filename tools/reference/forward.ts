@@ -40,6 +40,8 @@ export function createSequence(config: ModelConfig): SequenceState {
 export interface ForwardOptions {
   /** Called with the streams [tokens, n, H] after the embedding (0) and after every layer (1 ...). */
   readonly onStreams?: (layer: number, streams: Float32Array) => void;
+  /** Return the logits of the last token alone [1, vocab]. */
+  readonly lastOnly?: boolean;
 }
 
 /**
@@ -47,11 +49,12 @@ export interface ForwardOptions {
  * Returns their logits [tokens, vocab]. Any split of a sequence into calls gives the same logits.
  */
 export async function forward(
-  { config, loader, context }: ReferenceModel,
+  model: ReferenceModel,
   state: SequenceState,
   ids: readonly number[],
-  { onStreams }: ForwardOptions = {},
+  { onStreams, lastOnly = false }: ForwardOptions = {},
 ): Promise<Float32Array> {
+  const { config, loader, context } = model;
   const streams = await embed(loader, config, ids);
   onStreams?.(0, streams);
   for (let layer = 0; layer < config.layerCount; layer++) {
@@ -61,26 +64,39 @@ export async function forward(
     onStreams?.(layer + 1, streams);
   }
   state.position += ids.length;
+  const count = lastOnly ? 1 : ids.length;
+  const last = streams.subarray(streams.length - count * config.mhc.streams * config.hiddenSize);
+  return (await loader.matrix("head.weight")).apply(await headInput(model, last), count);
+}
+
+/** What the head multiplies: the streams [tokens, n, H] of the last layer collapsed and normed to [tokens, H]. */
+export async function headInput(
+  { config, loader }: ReferenceModel,
+  streams: Float32Array,
+): Promise<Float32Array> {
   const width = config.mhc.streams * config.hiddenSize;
+  const count = streams.length / width;
   const head = await loadMhc(loader, "hc_head_");
-  const x = new Float32Array(ids.length * config.hiddenSize);
-  for (let t = 0; t < ids.length; t++)
+  const x = new Float32Array(count * config.hiddenSize);
+  for (let t = 0; t < count; t++)
     x.set(hcCollapse(streams.subarray(t * width, (t + 1) * width), head, config), t * config.hiddenSize);
-  rmsNorm(x, config.hiddenSize, config.rmsNormEpsilon, await loader.vector("norm.weight"));
-  return (await loader.matrix("head.weight")).apply(x, ids.length);
+  return rmsNorm(x, config.hiddenSize, config.rmsNormEpsilon, await loader.vector("norm.weight"));
 }
 
 /** Every stream of a token starts as its embedding. */
-async function embed(
+export async function embed(
   loader: TensorLoader,
   config: ModelConfig,
   ids: readonly number[],
 ): Promise<Float32Array> {
   const { hiddenSize, mhc } = config;
-  const table = await loader.vector("embed.weight");
-  const streams = new Float32Array(ids.length * mhc.streams * hiddenSize);
-  for (const [t, id] of ids.entries())
+  const embeddings = await loader.rows("embed.weight", ids);
+  const streams = new Float32Array(mhc.streams * embeddings.length);
+  for (let t = 0; t < ids.length; t++)
     for (let i = 0; i < mhc.streams; i++)
-      streams.set(table.subarray(id * hiddenSize, (id + 1) * hiddenSize), (t * mhc.streams + i) * hiddenSize);
+      streams.set(
+        embeddings.subarray(t * hiddenSize, (t + 1) * hiddenSize),
+        (t * mhc.streams + i) * hiddenSize,
+      );
   return streams;
 }

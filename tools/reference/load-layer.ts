@@ -1,11 +1,11 @@
 import type { Kernels } from "../../kernels/kernels.ts";
-import { readRows, rowCount, rowLength } from "../checkpoint/read-rows.ts";
+import { readRows, rowCount, rowLength, scaleRange } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import type { Census, CensusEntry } from "../model/census.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
 import type { AttentionWeights, CompressorWeights } from "./attention.ts";
 import type { LayerWeights } from "./layer.ts";
-import { type Linear, storedLinear } from "./linear.ts";
+import { type Linear, type RowRange, storedLinear } from "./linear.ts";
 import type { MhcWeights } from "./mhc.ts";
 import type { ExpertWeights, MoeWeights } from "./moe.ts";
 
@@ -13,7 +13,10 @@ import type { ExpertWeights, MoeWeights } from "./moe.ts";
 export interface TensorLoader {
   has(name: string): boolean;
   vector(name: string): Promise<Float32Array>;
-  matrix(name: string): Promise<Linear>;
+  /** A matrix, or `rows` of it as a matrix of their own; the first row must begin a block of its scale. */
+  matrix(name: string, rows?: RowRange): Promise<Linear>;
+  /** Single rows of a matrix, one after the other: [ids, columns]. */
+  rows(name: string, ids: readonly number[]): Promise<Float32Array>;
   /** A routing table as I32. */
   table(name: string): Promise<Int32Array>;
 }
@@ -30,19 +33,36 @@ export function createLoader(source: TensorSource, census: Census, kernels: Kern
     await readRows(source, kernels, entry, 0, into);
     return into;
   };
-  const bytesOf = async (tensor: StoredTensor): Promise<Uint8Array> => {
-    const bytes = new Uint8Array(tensor.byteLength);
-    await source.read(tensor, 0, bytes);
+  const bytesOf = async (tensor: StoredTensor, byteOffset = 0, byteLength = tensor.byteLength) => {
+    const bytes = new Uint8Array(byteLength);
+    await source.read(tensor, byteOffset, bytes);
     return bytes;
   };
   return {
     has: (name) => entries.has(name),
     vector: (name) => values(find(name)),
-    async matrix(name) {
+    async matrix(name, rows) {
       const entry = find(name);
-      const weight = await bytesOf(entry.weight);
-      const scale = entry.scale && (await bytesOf(entry.scale.tensor));
-      return storedLinear(kernels, { entry, weight, ...(scale && { scale }) });
+      const part = rows ? rowsOf(entry, rows) : entry;
+      const rowBytes = entry.weight.byteLength / rowCount(entry);
+      const range = entry.scale && rows && scaleRange(entry.scale, rows.first, rows.count);
+      const [weight, scale] = await Promise.all([
+        bytesOf(entry.weight, rowBytes * (rows?.first ?? 0), rowBytes * rowCount(part)),
+        entry.scale && bytesOf(entry.scale.tensor, range?.byteOffset, range?.byteLength),
+      ]);
+      return storedLinear(kernels, { entry: part, weight, ...(scale && { scale }) });
+    },
+    async rows(name, ids) {
+      const entry = find(name);
+      const cols = rowLength(entry);
+      const into = new Float32Array(ids.length * cols);
+      const outside = ids.find((id) => !(id >= 0 && id < rowCount(entry)));
+      if (outside !== undefined) throw new RangeError(`${name} has no row ${outside}`);
+      // In the order of the table: a token that comes again is in the page cache, and reads go forward.
+      const order = ids.map((_, i) => i).sort((a, b) => ids[a] - ids[b]);
+      for (const i of order)
+        await readRows(source, kernels, entry, ids[i], into.subarray(i * cols, (i + 1) * cols));
+      return into;
     },
     async table(name) {
       const { weight, format } = find(name);
@@ -53,73 +73,91 @@ export function createLoader(source: TensorSource, census: Census, kernels: Kern
   };
 }
 
+/** Some rows of a matrix as if they were all it had. */
+function rowsOf(entry: CensusEntry, { first, count }: RowRange): CensusEntry {
+  const { spec, scale } = entry;
+  const part = { ...entry, spec: { ...spec, shape: [count, spec.shape[1]] } };
+  if (!scale) return part;
+  if (first % scale.blockRows !== 0) throw new RangeError(`row ${first} begins no block of ${spec.name}`);
+  const shape = [Math.ceil(count / scale.blockRows), scale.tensor.shape[1]];
+  return { ...part, scale: { ...scale, tensor: { ...scale.tensor, shape } } };
+}
+
+/** Awaits everything named at once: reads overlap, and those of the next layer run behind this one's arithmetic. */
+async function together<T extends Readonly<Record<string, unknown>>>(
+  parts: T,
+): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  const values = await Promise.all(Object.values(parts));
+  return Object.fromEntries(Object.keys(parts).map((key, i) => [key, values[i]])) as {
+    [K in keyof T]: Awaited<T[K]>;
+  };
+}
+
 /** The weights of a block; `prefix` is `layers.N.` or `mtp.0.`. Routed experts are read when tokens reach them. */
 export async function loadLayer(loader: TensorLoader, prefix: string, ratio: number): Promise<LayerWeights> {
-  return {
+  return together({
     ratio,
-    attnMhc: await loadMhc(loader, `${prefix}hc_attn_`),
-    attnNorm: await loader.vector(`${prefix}attn_norm.weight`),
-    attention: await loadAttention(loader, `${prefix}attn.`, ratio),
-    ffnMhc: await loadMhc(loader, `${prefix}hc_ffn_`),
-    ffnNorm: await loader.vector(`${prefix}ffn_norm.weight`),
-    moe: await loadMoe(loader, `${prefix}ffn.`),
-  };
+    attnMhc: loadMhc(loader, `${prefix}hc_attn_`),
+    attnNorm: loader.vector(`${prefix}attn_norm.weight`),
+    attention: loadAttention(loader, `${prefix}attn.`, ratio),
+    ffnMhc: loadMhc(loader, `${prefix}hc_ffn_`),
+    ffnNorm: loader.vector(`${prefix}ffn_norm.weight`),
+    moe: loadMoe(loader, `${prefix}ffn.`),
+  });
 }
 
 export async function loadMhc(loader: TensorLoader, prefix: string): Promise<MhcWeights> {
-  return {
-    fn: await loader.vector(`${prefix}fn`),
-    scale: await loader.vector(`${prefix}scale`),
-    base: await loader.vector(`${prefix}base`),
-  };
+  return together({
+    fn: loader.vector(`${prefix}fn`),
+    scale: loader.vector(`${prefix}scale`),
+    base: loader.vector(`${prefix}base`),
+  });
 }
 
 async function loadAttention(loader: TensorLoader, prefix: string, ratio: number): Promise<AttentionWeights> {
-  return {
-    wqA: await loader.matrix(`${prefix}wq_a.weight`),
-    qNorm: await loader.vector(`${prefix}q_norm.weight`),
-    wqB: await loader.matrix(`${prefix}wq_b.weight`),
-    wkv: await loader.matrix(`${prefix}wkv.weight`),
-    kvNorm: await loader.vector(`${prefix}kv_norm.weight`),
-    woA: await loader.matrix(`${prefix}wo_a.weight`),
-    woB: await loader.matrix(`${prefix}wo_b.weight`),
-    sinks: await loader.vector(`${prefix}attn_sink`),
-    ...(ratio !== 0 && { compressor: await loadCompressor(loader, `${prefix}compressor.`) }),
+  return together({
+    wqA: loader.matrix(`${prefix}wq_a.weight`),
+    qNorm: loader.vector(`${prefix}q_norm.weight`),
+    wqB: loader.matrix(`${prefix}wq_b.weight`),
+    wkv: loader.matrix(`${prefix}wkv.weight`),
+    kvNorm: loader.vector(`${prefix}kv_norm.weight`),
+    woA: loader.matrix(`${prefix}wo_a.weight`),
+    woB: loader.matrix(`${prefix}wo_b.weight`),
+    sinks: loader.vector(`${prefix}attn_sink`),
+    ...(ratio !== 0 && { compressor: loadCompressor(loader, `${prefix}compressor.`) }),
     ...(ratio === 4 && {
-      indexer: {
-        wqB: await loader.matrix(`${prefix}indexer.wq_b.weight`),
-        weightsProj: await loader.matrix(`${prefix}indexer.weights_proj.weight`),
-        compressor: await loadCompressor(loader, `${prefix}indexer.compressor.`),
-      },
+      indexer: together({
+        wqB: loader.matrix(`${prefix}indexer.wq_b.weight`),
+        weightsProj: loader.matrix(`${prefix}indexer.weights_proj.weight`),
+        compressor: loadCompressor(loader, `${prefix}indexer.compressor.`),
+      }),
     }),
-  };
+  });
 }
 
 async function loadCompressor(loader: TensorLoader, prefix: string): Promise<CompressorWeights> {
-  return {
-    wkv: await loader.matrix(`${prefix}wkv.weight`),
-    wgate: await loader.matrix(`${prefix}wgate.weight`),
-    ape: await loader.vector(`${prefix}ape`),
-    norm: await loader.vector(`${prefix}norm.weight`),
-  };
+  return together({
+    wkv: loader.matrix(`${prefix}wkv.weight`),
+    wgate: loader.matrix(`${prefix}wgate.weight`),
+    ape: loader.vector(`${prefix}ape`),
+    norm: loader.vector(`${prefix}norm.weight`),
+  });
 }
 
 async function loadMoe(loader: TensorLoader, prefix: string): Promise<MoeWeights> {
   const table = `${prefix}gate.tid2eid`;
-  return {
-    gate: await loader.matrix(`${prefix}gate.weight`),
-    ...(loader.has(table)
-      ? { tid2eid: await loader.table(table) }
-      : { bias: await loader.vector(`${prefix}gate.bias`) }),
-    shared: await loadExpert(loader, `${prefix}shared_experts.`),
-    expert: (id) => loadExpert(loader, `${prefix}experts.${id}.`),
-  };
+  return together({
+    gate: loader.matrix(`${prefix}gate.weight`),
+    ...(loader.has(table) ? { tid2eid: loader.table(table) } : { bias: loader.vector(`${prefix}gate.bias`) }),
+    shared: loadExpert(loader, `${prefix}shared_experts.`),
+    expert: (id: number) => loadExpert(loader, `${prefix}experts.${id}.`),
+  });
 }
 
 async function loadExpert(loader: TensorLoader, prefix: string): Promise<ExpertWeights> {
-  return {
-    w1: await loader.matrix(`${prefix}w1.weight`),
-    w2: await loader.matrix(`${prefix}w2.weight`),
-    w3: await loader.matrix(`${prefix}w3.weight`),
-  };
+  return together({
+    w1: loader.matrix(`${prefix}w1.weight`),
+    w2: loader.matrix(`${prefix}w2.weight`),
+    w3: loader.matrix(`${prefix}w3.weight`),
+  });
 }

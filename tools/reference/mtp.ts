@@ -17,10 +17,7 @@ export async function forwardMtp(
   const { hiddenSize, rmsNormEpsilon: epsilon, mhc } = config;
   const count = next.length;
   const width = mhc.streams * hiddenSize;
-  const table = await loader.vector("embed.weight");
-  const e = new Float32Array(count * hiddenSize);
-  for (const [i, id] of next.entries())
-    e.set(table.subarray(id * hiddenSize, (id + 1) * hiddenSize), i * hiddenSize);
+  const e = await loader.rows("embed.weight", next);
   rmsNorm(e, hiddenSize, epsilon, await loader.vector("mtp.0.enorm.weight"));
   const projected = (await loader.matrix("mtp.0.e_proj.weight")).apply(e, count);
   // Every stream of a token is a row of its own: z[s] = e_proj e + h_proj RMS(X[s]).

@@ -1,0 +1,44 @@
+import { open } from "node:fs/promises";
+import { systemError } from "./errors.ts";
+
+/**
+ * A file of JSON lines that only grows. A line counts once it is synced; a torn last line, left by a run that died, is
+ * cut off when the log is opened again.
+ */
+export interface AppendLog {
+  /** The complete lines that were there. */
+  readonly lines: readonly unknown[];
+  /** Adds a line and syncs. */
+  append(line: unknown): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens or creates a log. The lines must fit in memory: logs hold a line per layer or tensor, never per token. */
+export async function openAppendLog(path: string): Promise<AppendLog> {
+  try {
+    const handle = await open(path, "a+");
+    const bytes = await handle.readFile();
+    const complete = bytes.lastIndexOf(0x0a) + 1;
+    await handle.truncate(complete);
+    const lines = bytes
+      .subarray(0, complete)
+      .toString("utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line): unknown => JSON.parse(line));
+    return {
+      lines,
+      async append(line) {
+        try {
+          await handle.appendFile(`${JSON.stringify(line)}\n`);
+          await handle.datasync();
+        } catch (error) {
+          throw systemError(error, path);
+        }
+      },
+      close: () => handle.close(),
+    };
+  } catch (error) {
+    throw systemError(error, path);
+  }
+}
