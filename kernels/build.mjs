@@ -164,7 +164,7 @@ async function build({ program, force, sanitize, arch, out }) {
     const linked = program ? ["-ldl"] : process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
     const binary = join(temporary, "linked");
     const objects = units.map(({ object }) => object);
-    await runAll(compiler, [objects], () => [...(sanitize ? SANITIZE : []), ...objects, ...linked, "-lm", "-o", binary]);
+    await runAll(compiler, [objects], () => [...(sanitize ? SANITIZE : []), ...objects, ...linked, "-lm", "-pthread", "-o", binary]);
     renameSync(binary, out);
     writeFileSync(stamp, digest);
     const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);

@@ -28,19 +28,25 @@ function addonPath(): string | undefined {
   return [join(here, name), join(here, "..", "dist", "kernels", name)].find((path) => existsSync(path));
 }
 
-function findNative(): { native?: NativeKernels; problem?: string } {
+function findNative(threads: number): { native?: NativeKernels; problem?: string } {
   const path = addonPath();
   if (!path) return { problem: "no compiled kernels (a C compiler and `make build` make them)" };
   try {
-    return { native: loadNative(path) };
+    return { native: loadNative(path, threads) };
   } catch (error) {
     return { problem: `compiled kernels do not load: ${(error as Error).message.split("\n")[0]}` };
   }
 }
 
-/** The kernel set that `forced` names, else the fastest that runs here, with what else a caller may want to say. */
-export function chooseKernels(forced: string | undefined = process.env.V4KIT_KERNELS): KernelChoice {
-  const { native, problem } = findNative();
+/**
+ * The kernel set that `forced` names, else the fastest that runs here, with what else a caller may want to say. With
+ * more than one thread its products and attention share them out; no result depends on it.
+ */
+export function chooseKernels(
+  forced: string | undefined = process.env.V4KIT_KERNELS,
+  threads = 1,
+): KernelChoice {
+  const { native, problem } = findNative(threads);
   const available = [scalar, ...(native?.sets ?? [])].sort(
     (a, b) => ORDER.indexOf(a.set) - ORDER.indexOf(b.set),
   );

@@ -18,6 +18,7 @@ export interface ForwardAddon {
     outRows: number,
     out: Float32Array,
     outStride: number,
+    threads: number,
   ): number;
   rmsNorm(set: number, ...rest: Parameters<ForwardKernels["rmsNorm"]>): void;
   softmax(set: number, ...rest: Parameters<ForwardKernels["softmax"]>): void;
@@ -33,6 +34,7 @@ export interface ForwardAddon {
     scale: number,
     sinks: Float32Array | null,
     out: Float32Array,
+    threads: number,
   ): void;
   indexScores(set: number, ...rest: Parameters<ForwardKernels["indexScores"]>): void;
   roundF8(set: number, ...rest: Parameters<ForwardKernels["roundF8"]>): number;
@@ -43,11 +45,15 @@ export interface ForwardAddon {
 const FP4 = -1;
 const F8 = -2;
 
-/** One compiled set's part for a forward pass; `formats` gives the addon's index of a stored format. */
+/**
+ * One compiled set's part for a forward pass; `formats` gives the addon's index of a stored format. Products and
+ * attention use up to `threads` threads.
+ */
 export function forwardOf(
   addon: ForwardAddon,
   set: number,
   formats: ReadonlyMap<string, number>,
+  threads: number,
 ): ForwardKernels {
   return {
     gemm(options) {
@@ -57,7 +63,22 @@ export function forwardOf(
         codes: Uint8Array,
         scales: Uint8Array | Float32Array | null,
         ...geometry: [number, number, number]
-      ) => addon.gemm(set, x, rows, xStride, cols, kind, codes, scales, ...geometry, outRows, out, outStride);
+      ) =>
+        addon.gemm(
+          set,
+          x,
+          rows,
+          xStride,
+          cols,
+          kind,
+          codes,
+          scales,
+          ...geometry,
+          outRows,
+          out,
+          outStride,
+          threads,
+        );
       if (weights.format === "fp4") return multiply(FP4, weights.codes, weights.scales, 1, 1, 0);
       if (weights.format === "f8") {
         const { values, blockRows, blockCols, firstRow } = weights.scales;
@@ -72,7 +93,7 @@ export function forwardOf(
     hadamard: (...rest) => addon.hadamard(set, ...rest),
     topK: (...rest) => addon.topK(set, ...rest),
     attend: ({ q, headDim, keys, index, scale, sinks, out }) =>
-      addon.attend(set, q, headDim, keys, index, scale, sinks ?? null, out),
+      addon.attend(set, q, headDim, keys, index, scale, sinks ?? null, out, threads),
     indexScores: (...rest) => addon.indexScores(set, ...rest),
     roundF8: (...rest) => addon.roundF8(set, ...rest),
     roundF4: (...rest) => addon.roundF4(set, ...rest),

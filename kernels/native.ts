@@ -43,14 +43,19 @@ export interface NativeKernels {
 }
 
 /** Loads an addon file; throws what the loader throws if it is absent or made for another machine. */
-export function loadNative(path: string): NativeKernels {
+export function loadNative(path: string, threads: number): NativeKernels {
   const addon: Addon = createRequire(import.meta.url)(path);
-  const sets = addon.sets().flatMap(({ name, runs }, index) => (runs ? [kernelsOf(addon, name, index)] : []));
+  const sets = addon
+    .sets()
+    .flatMap(({ name, runs }, index) => (runs ? [kernelsOf(addon, { name, index, threads })] : []));
   return { sets, cpuFeatures: addon.cpuFeatures(), fadviseDontNeed: addon.fadviseDontNeed };
 }
 
 /** One compiled set. A format without a compiled kernel runs its twin: the bytes are the same. */
-function kernelsOf(addon: Addon, set: KernelSetName, index: number): Kernels {
+function kernelsOf(
+  addon: Addon,
+  { name: set, index, threads }: { name: KernelSetName; index: number; threads: number },
+): Kernels {
   const decoders = new Map<string, number>();
   const encoders = new Map<string, number>();
   addon.formats().forEach(({ name, encodes }, format) => {
@@ -73,7 +78,7 @@ function kernelsOf(addon: Addon, set: KernelSetName, index: number): Kernels {
       addon.decodeF8(index, codes, cols, values, blockRows, blockCols, firstRow, dst),
     decodeFp4: (codes, scales, dst) => addon.decodeFp4(index, codes, scales, dst),
     repackMxfp4: (codes, scales, dst) => addon.repackMxfp4(index, codes, scales, dst),
-    ...forwardOf(addon, index, decoders),
+    ...forwardOf(addon, index, decoders, threads),
     ...safetensorsOf(addon, index),
   };
 }

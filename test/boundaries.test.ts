@@ -12,7 +12,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   kernels: [],
   "tools/formats": ["tools/lib"],
   "tools/model": ["tools/lib", "tools/formats"],
-  "tools/checkpoint": ["tools/lib", "tools/formats", "tools/model", "kernels"],
+  "tools/checkpoint": ["tools/lib", "tools/formats", "tools/model", "tools/tokenizer", "kernels"],
   "tools/hub": ["tools/lib", "tools/formats", "tools/model"],
   "tools/tokenizer": ["tools/lib", "tools/formats"],
   "tools/plan": ["tools/lib", "tools/formats", "tools/model"],

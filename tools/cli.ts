@@ -8,6 +8,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
+import { validateCommand } from "./commands/validate.ts";
 import { dataError, EXIT, printable, systemError, usageError, V4Error } from "./lib/errors.ts";
 import { VERSION } from "./lib/package-root.ts";
 import { pipelineArrow } from "./pipeline.ts";
@@ -26,6 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
       .config("config", "a YAML file of flags", readFlags)
       .command(inspectCommand)
       .command(quantizeCommand)
+      .command(validateCommand)
       .command(benchCommand)
       .command(demoCommand)
       .command(doctorCommand)
@@ -46,7 +48,8 @@ async function main(argv: readonly string[]): Promise<number> {
           : usageError({ what: message, next: "see v4kit --help" });
       })
       .parseAsync();
-    return EXIT.done;
+    // A command with a verdict has said so.
+    return Number(process.exitCode ?? EXIT.done);
   } catch (error) {
     return report(error, argv);
   }

@@ -9,6 +9,7 @@ export interface Stage {
 const PIPELINE = [
   { command: "inspect", input: "checkpoint", output: "census" },
   { command: "quantize", input: "checkpoint and recipe", output: "artefact" },
+  { command: "validate", input: "artefact and checkpoint", output: "validation run" },
 ] as const satisfies readonly Stage[];
 
 /** `inspect → quantize`, for help texts. */

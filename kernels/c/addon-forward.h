@@ -36,11 +36,53 @@ static int holds(size_t length, size_t rows, size_t cols, size_t stride) {
   return length <= most && length >= most - gap;
 }
 
-/* gemm(set, x, rows, xStride, cols, kind, codes, scales | null, blockRows, blockCols, firstRow, outRows, out, outStride);
-   kind is a format's index, -1 for FP4, -2 for FP8. */
+/* A product in pieces of `unit` rows of the matrix. Each piece copies x for itself, so pieces are not made too small. */
+struct gemm_pieces {
+  const struct kernel_set *set;
+  const struct gemm_job *whole;
+  size_t unit;
+  _Atomic ptrdiff_t status; /* V4_OK, V4_NO_MEMORY or the first bad row */
+};
+
+static void gemm_piece(void *context, size_t item) {
+  struct gemm_pieces *pieces = context;
+  const size_t row = item * pieces->unit;
+  struct gemm_job job = *pieces->whole;
+  struct weights *w = &job.w;
+  job.out += row;
+  job.out_rows = job.out_rows - row < pieces->unit ? job.out_rows - row : pieces->unit;
+  if (w->format) {
+    w->codes += row * (w->cols / w->format->block_length) * w->format->block_bytes;
+  } else if (w->fp4_group) {
+    w->codes += row * (w->cols / 2);
+    w->fp4_scales += row * (w->cols / w->fp4_group);
+  } else {
+    w->codes += row * w->cols;
+    w->f8.first_row += row;
+  }
+  const ptrdiff_t status = pieces->set->gemm(&job);
+  if (status == V4_OK) return;
+  const ptrdiff_t found = status == V4_NO_MEMORY ? status : status + (ptrdiff_t)row;
+  ptrdiff_t known = atomic_load(&pieces->status);
+  while ((known == V4_OK || found < known) && !atomic_compare_exchange_weak(&pieces->status, &known, found));
+}
+
+static ptrdiff_t gemm_parallel(const struct kernel_set *set, const struct gemm_job *job, size_t threads) {
+  enum { TILE_ROWS = 64, SMALL = 1 << 18 /* products too small to wake anybody for */ };
+  if (threads < 2 || job->out_rows * job->rows * job->w.cols < SMALL) return set->gemm(job);
+  /* Some pieces more than threads: one that is held up leaves its share to the others. */
+  const size_t share = job->out_rows / (4 * threads);
+  const size_t unit = share >= TILE_ROWS ? share / TILE_ROWS * TILE_ROWS : share >= 16 ? share / 16 * 16 : 16;
+  struct gemm_pieces pieces = {.set = set, .whole = job, .unit = unit, .status = V4_OK};
+  parallel_for(threads, (job->out_rows + unit - 1) / unit, gemm_piece, &pieces);
+  return pieces.status;
+}
+
+/* gemm(set, x, rows, xStride, cols, kind, codes, scales | null, blockRows, blockCols, firstRow, outRows, out, outStride,
+   threads); kind is a format's index, -1 for FP4, -2 for FP8. */
 static napi_value gemm(napi_env env, napi_callback_info info) {
   struct call call;
-  begin(&call, env, info, "gemm", 14);
+  begin(&call, env, info, "gemm", 15);
   const struct kernel_set *set = set_argument(&call);
   const struct view x = floats(&call, 1, "x"), codes = bytes(&call, 6, "weights"), out = floats(&call, 12, "out");
   struct gemm_job job = {.x = x.data,
@@ -50,6 +92,7 @@ static napi_value gemm(napi_env env, napi_callback_info info) {
                          .out_rows = whole(&call, 11, "outRows", 0),
                          .out_stride = whole(&call, 13, "outStride", 0)};
   struct weights *w = &job.w;
+  const size_t threads = whole(&call, 14, "threads", 1);
   w->codes = codes.data;
   w->cols = whole(&call, 4, "cols", 1);
   const double kind = finite_number(&call, 5, "kind");
@@ -97,7 +140,7 @@ static napi_value gemm(napi_env env, napi_callback_info info) {
   else if (!holds(out.length, job.rows, job.out_rows, job.out_stride))
     fail(&call, 0, "out has %zu values for %zu rows of %zu, %zu apart", out.length, job.rows, job.out_rows, job.out_stride);
   if (call.failed) return NULL;
-  const ptrdiff_t status = set->gemm(&job);
+  const ptrdiff_t status = gemm_parallel(set, &job, threads);
   if (status == V4_NO_MEMORY) {
     napi_throw_error(env, NULL, "gemm: no memory for the copy of x");
     return NULL;
@@ -176,10 +219,37 @@ static napi_value top_k(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* attend(set, q, dim, keys, index, scale, sinks | null, out) */
+/* Four heads share what they load: pieces of attention are four heads of one token. */
+enum { PIECE_HEADS = 4 };
+struct attend_pieces {
+  const struct kernel_set *set;
+  const struct attention_job *whole;
+  atomic_int failed;
+};
+
+static void attend_piece(void *context, size_t item) {
+  struct attend_pieces *pieces = context;
+  struct attention_job job = *pieces->whole;
+  const size_t head = item * PIECE_HEADS;
+  job.q += head * job.dim;
+  job.out += head * job.dim;
+  if (job.sinks) job.sinks += head;
+  job.heads = job.heads - head < PIECE_HEADS ? job.heads - head : PIECE_HEADS;
+  if (!pieces->set->forward->attend(&job)) atomic_store(&pieces->failed, 1);
+}
+
+static int attend_parallel(const struct kernel_set *set, const struct attention_job *job, size_t threads) {
+  enum { SMALL = 1 << 18 };
+  if (threads < 2 || job->heads * job->dim * job->count < SMALL) return set->forward->attend(job);
+  struct attend_pieces pieces = {.set = set, .whole = job};
+  parallel_for(threads, (job->heads + PIECE_HEADS - 1) / PIECE_HEADS, attend_piece, &pieces);
+  return !pieces.failed;
+}
+
+/* attend(set, q, dim, keys, index, scale, sinks | null, out, threads) */
 static napi_value attend(napi_env env, napi_callback_info info) {
   struct call call;
-  begin(&call, env, info, "attend", 8);
+  begin(&call, env, info, "attend", 9);
   const struct kernel_set *set = set_argument(&call);
   const struct view q = floats(&call, 1, "q"), keys = floats(&call, 3, "keys"), index = ints(&call, 4, "index");
   const struct view out = floats(&call, 7, "out");
@@ -188,6 +258,7 @@ static napi_value attend(napi_env env, napi_callback_info info) {
   job.heads = q.length / job.dim;
   job.scale = (float)finite_number(&call, 5, "scale");
   job.sinks = optional_floats(&call, 6, "sinks", job.heads);
+  const size_t threads = whole(&call, 8, "threads", 1);
   if (call.failed) return NULL;
   const size_t key_rows = keys.length / job.dim;
   if (q.length % job.dim || keys.length % job.dim || out.length != q.length || (!job.count && !job.sinks))
@@ -196,7 +267,7 @@ static napi_value attend(napi_env env, napi_callback_info info) {
   for (size_t i = 0; i < job.count && !call.failed; i++)
     if (job.index[i] < 0 || (size_t)job.index[i] >= key_rows)
       fail(&call, 0, "index %d at %zu, but there are %zu key rows", job.index[i], i, key_rows);
-  if (!call.failed && !set->forward->attend(&job)) napi_throw_error(env, NULL, "attend: no memory for the scores");
+  if (!call.failed && !attend_parallel(set, &job, threads)) napi_throw_error(env, NULL, "attend: no memory for the scores");
   return NULL;
 }
 

@@ -1,10 +1,13 @@
 /*
- * The Node-API binding. It holds no mutable state, so any number of worker threads may load it; it takes
+ * The Node-API binding. Its only mutable state is the pool of addon-threads.h, so any number of worker threads may load it; it takes
  * views on ArrayBuffers and SharedArrayBuffers alike and checks every length before a kernel sees a pointer.
  * A wrong length throws RangeError, a wrong type TypeError; what the data itself does wrong is a return value.
  *
  * Kernels are called as name(set, ...): `set` is an index into the array that sets() returns.
  */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
 #include <fcntl.h>
 #include <node_api.h>
 #include <stdarg.h>
@@ -220,6 +223,8 @@ static napi_value repack_mxfp4(napi_env env, napi_callback_info info) {
     fail(&call, 0, "%zu code bytes, %zu scales, %zu bytes out", codes.length, scales.length, dst.length);
   return result(&call, call.failed ? 0 : set->repack_mxfp4(codes.data, scales.data, scales.length, dst.data));
 }
+
+#include "addon-threads.h"
 
 #include "addon-forward.h"
 #include "addon-safetensors.h"

@@ -7,6 +7,7 @@ import type { ModelConfig } from "../model/config.ts";
 import { configFromMetadata } from "../model/gguf-config.ts";
 import { inventory, type TensorSpec } from "../model/inventory.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
+import { tokenizerJsonOf } from "../tokenizer/gguf-tokenizer.ts";
 import type { TensorSource } from "./source.ts";
 
 interface SlicedTensor extends StoredTensor {
@@ -23,10 +24,11 @@ export async function openGgufSource(path: string): Promise<TensorSource> {
       location: path,
       layout: "gguf",
       config,
+      metadata,
       tensors: officialTensors(entries, config, path),
       files: [path],
       read: (tensor, byteOffset, into) => readSlice(file, tensor as SlicedTensor, byteOffset, into),
-      readSidecar: async () => undefined,
+      readSidecar: async (name) => (name === "tokenizer.json" ? tokenizerJsonOf(metadata) : undefined),
       close: () => file.close(),
     };
   } catch (error) {

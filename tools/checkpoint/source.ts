@@ -1,3 +1,4 @@
+import type { GgufMetadata } from "../formats/gguf/values.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
 
@@ -10,6 +11,8 @@ export interface TensorSource {
   readonly location: string;
   readonly layout: "safetensors" | "gguf";
   readonly config: ModelConfig;
+  /** A GGUF's keys. */
+  readonly metadata?: GgufMetadata;
   /** By official name. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** The files that hold the tensors. */

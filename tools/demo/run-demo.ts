@@ -1,30 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { loadKernels } from "../../kernels/load.ts";
-import { openCheckpoint } from "../checkpoint/open.ts";
 import { inspect } from "../inspect/inspect.ts";
 import type { CensusSummary } from "../inspect/summary.ts";
-import { type Census, takeCensus } from "../model/census.ts";
-import type { TensorRole } from "../model/inventory.ts";
 import { findLlamaLibraries, LLAMA_RELEASE } from "../peers/llama-libraries.ts";
 import { llamaLogits } from "../peers/llama-logits.ts";
 import { recipeForBits } from "../plan/recipe.ts";
 import { type QuantizeResult, quantize } from "../quantize/quantize.ts";
-import { relativeRmse, type TensorError, tensorError } from "../validate/tensor-error.ts";
+import type { ValidationReport } from "../validate/report.ts";
+import { validate } from "../validate/validate.ts";
 import { DEMO_CHECKPOINT } from "./embedded.ts";
 import { compareReaders, type ForeignVerdict } from "./foreign-reader.ts";
-
-/** Tensors of one role and conversion, compared with the source value by value. */
-export interface ComparedClass {
-  readonly role: TensorRole;
-  readonly from: string;
-  readonly to: string;
-  readonly tensors: number;
-  readonly values: number;
-  readonly unequal: number;
-  readonly relativeRmse: number;
-}
 
 /** llama.cpp's predictions on the sample text beside the reference's. */
 export interface LlamaVerdict {
@@ -39,10 +25,13 @@ export interface DemoReport {
   readonly census: CensusSummary;
   readonly quantize: QuantizeResult;
   readonly foreign: ForeignVerdict;
-  readonly compared: readonly ComparedClass[];
+  readonly validation: ValidationReport;
   readonly llama?: LlamaVerdict;
   readonly elapsedMs: number;
 }
+
+/** Tokens of the validation: enough for the indexer to choose. */
+const DEMO_TOKENS = 2048;
 
 /** Runs every stage on the embedded checkpoint and judges the result with readers that are not ours. */
 export async function runDemo(folder: string, quiet: boolean): Promise<DemoReport> {
@@ -62,70 +51,25 @@ export async function runDemo(folder: string, quiet: boolean): Promise<DemoRepor
     quiet,
   });
   const foreign = await compareReaders(out);
-  const compared = await compareValues(out);
+  const validation = await validate({
+    artefact: out,
+    reference: DEMO_CHECKPOINT,
+    out: `${out}.v4kit/validation`,
+    numerics: "fp32",
+    threads: availableParallelism(),
+    tokens: { maxTokens: DEMO_TOKENS },
+    restart: true,
+    quiet,
+  });
   const llama = await askLlama(out);
   return {
     census,
     quantize: result,
     foreign,
-    compared,
+    validation,
     ...(llama && { llama }),
     elapsedMs: Date.now() - startedMs,
   };
-}
-
-/** Decodes every tensor of the artefact and of the checkpoint and compares them. */
-async function compareValues(artefact: string): Promise<ComparedClass[]> {
-  const kernels = loadKernels();
-  const reference = await openCheckpoint(DEMO_CHECKPOINT);
-  const candidate = await openCheckpoint(artefact);
-  const classes = new Map<string, { role: TensorRole; from: string; to: string; errors: TensorError[] }>();
-  try {
-    const [source, written] = [reference, candidate].map(
-      (side): Census => takeCensus(side.config, side.tensors, side.location),
-    );
-    const byName = new Map(written.entries.map((entry) => [entry.spec.name, entry]));
-    for (const entry of source.entries) {
-      const twin = byName.get(entry.spec.name);
-      // Routing tables hold integers; the quantizer has checked every id.
-      if (!twin || entry.spec.role === "tid2eid") continue;
-      const error = await tensorError(
-        kernels,
-        { source: reference, entry },
-        { source: candidate, entry: twin },
-      );
-      const key = `${entry.spec.role}/${entry.format}/${twin.format}`;
-      const sum = classes.get(key) ?? {
-        role: entry.spec.role,
-        from: entry.format,
-        to: twin.format,
-        errors: [],
-      };
-      sum.errors.push(error);
-      classes.set(key, sum);
-    }
-  } finally {
-    await reference.close();
-    await candidate.close();
-  }
-  return [...classes.values()].map(({ role, from, to, errors }) => {
-    const total = errors.reduce((a, b) => ({
-      values: a.values + b.values,
-      unequal: a.unequal + b.unequal,
-      squaredError: a.squaredError + b.squaredError,
-      squaredReference: a.squaredReference + b.squaredReference,
-      maxDifference: Math.max(a.maxDifference, b.maxDifference),
-    }));
-    return {
-      role,
-      from,
-      to,
-      tensors: errors.length,
-      values: total.values,
-      unequal: total.unequal,
-      relativeRmse: relativeRmse(total),
-    };
-  });
 }
 
 interface Expected {

@@ -8,8 +8,8 @@ import { systemError } from "./errors.ts";
 export interface AppendLog {
   /** The complete lines that were there. */
   readonly lines: readonly unknown[];
-  /** Adds a line and syncs. */
-  append(line: unknown): Promise<void>;
+  /** Adds lines and syncs. */
+  append(...lines: unknown[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -28,9 +28,9 @@ export async function openAppendLog(path: string): Promise<AppendLog> {
       .map((line): unknown => JSON.parse(line));
     return {
       lines,
-      async append(line) {
+      async append(...added) {
         try {
-          await handle.appendFile(`${JSON.stringify(line)}\n`);
+          await handle.appendFile(added.map((line) => `${JSON.stringify(line)}\n`).join(""));
           await handle.datasync();
         } catch (error) {
           throw systemError(error, path);

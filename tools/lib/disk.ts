@@ -8,10 +8,9 @@ import { formatBytes } from "./units.ts";
  * The only place that writes files. A file appears under its final name complete and synced, or not at all.
  */
 
-/** An output of known length, written in any order under `PATH.partial` and renamed when complete. */
+/** An output written in any order under `PATH.partial` and renamed when complete. */
 export interface RangedOutput {
   readonly path: string;
-  readonly byteLength: number;
   write(bytes: Uint8Array, position: number): Promise<void>;
   /** Syncs, renames to the final name, syncs the folder. */
   commit(): Promise<void>;
@@ -20,7 +19,8 @@ export interface RangedOutput {
 }
 
 export interface OutputOptions {
-  readonly byteLength: number;
+  /** Where it is known before; else the file is as long as what was written. */
+  readonly byteLength?: number;
   /** Replace a finished file of that name. */
   readonly force?: boolean;
 }
@@ -46,7 +46,6 @@ export async function createRangedOutput(path: string, options: OutputOptions): 
   };
   return {
     path,
-    byteLength,
     async write(bytes, position) {
       try {
         await writeFully(handle, bytes, position);
@@ -56,7 +55,7 @@ export async function createRangedOutput(path: string, options: OutputOptions): 
     },
     async commit() {
       try {
-        await handle.truncate(byteLength);
+        if (byteLength !== undefined) await handle.truncate(byteLength);
         await handle.sync();
         await close();
         await rename(partial, path);

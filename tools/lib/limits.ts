@@ -36,6 +36,9 @@ export const TASK_VALUES = 2 * MiB;
 /** Shard headers read at the same time: they are small, the latency of a network disk is not. */
 export const HEADER_READS = 8;
 
+/** Texts or token ids that a validation runs: more would take days. */
+export const MAX_PROMPTS_BYTES = 64 * MiB;
+
 /** Activations that a streamed layer holds per checkpoint; tokens beyond it wait in a file. */
 export const MAX_ACTIVATION_BYTES = 512 * MiB;
 

@@ -1,9 +1,9 @@
 import { SingleBar } from "cli-progress";
 import { formatBytes, formatDuration } from "./units.ts";
 
-/** Progress in bytes. */
+/** Progress in bytes, or in things that are counted. */
 export interface ProgressReporter {
-  advance(bytes: number): void;
+  advance(amount: number): void;
   stop(): void;
 }
 
@@ -12,20 +12,32 @@ export const silentProgress: ProgressReporter = { advance() {}, stop() {} };
 /** How often a run without a terminal says where it is. */
 const LINE_INTERVAL_MS = 30_000;
 
-/** A bar with rate and time left on a terminal, a line every 30 s elsewhere; both on stderr. */
-export function createProgress(label: string, totalBytes: number): ProgressReporter {
-  return process.stderr.isTTY ? barProgress(label, totalBytes) : lineProgress(label, totalBytes);
+/**
+ * A bar with rate and time left on a terminal, a line every 30 s elsewhere; both on stderr. `counted` names what the
+ * total counts where that is not bytes, e.g. `layers`.
+ */
+export function createProgress(label: string, total: number, counted?: string): ProgressReporter {
+  const task = { label, total, startedMs: Date.now(), ...(counted && { counted }) };
+  return process.stderr.isTTY ? barProgress(task) : lineProgress(task);
 }
 
-function describe(label: string, done: number, total: number, startedMs: number): string {
+interface Task {
+  readonly label: string;
+  readonly total: number;
+  readonly startedMs: number;
+  readonly counted?: string;
+}
+
+function describe({ label, total, startedMs, counted }: Task, done: number): string {
   const elapsedMs = Date.now() - startedMs;
   const rate = done / Math.max(1, elapsedMs);
   const left = rate > 0 ? formatDuration((total - done) / rate) : "?";
+  if (counted)
+    return `${label}  ${done} of ${total} ${counted}  ${done > 0 ? formatDuration(1 / rate) : "?"} each  ${left} left`;
   return `${label}  ${formatBytes(done)} of ${formatBytes(total)}  ${formatBytes(Math.round(rate * 1000))}/s  ${left} left`;
 }
 
-function barProgress(label: string, totalBytes: number): ProgressReporter {
-  const startedMs = Date.now();
+function barProgress(task: Task): ProgressReporter {
   let done = 0;
   const bar = new SingleBar({
     format: "{bar} {percentage}%  {text}",
@@ -37,27 +49,23 @@ function barProgress(label: string, totalBytes: number): ProgressReporter {
     barsize: 24,
     fps: 8,
   });
-  bar.start(totalBytes, 0, { text: label });
+  bar.start(task.total, 0, { text: task.label });
   return {
-    advance(bytes) {
-      done += bytes;
-      bar.update(done, { text: describe(label, done, totalBytes, startedMs) });
+    advance(amount) {
+      done += amount;
+      bar.update(done, { text: describe(task, done) });
     },
     stop: () => bar.stop(),
   };
 }
 
-function lineProgress(label: string, totalBytes: number): ProgressReporter {
-  const startedMs = Date.now();
+function lineProgress(task: Task): ProgressReporter {
   let done = 0;
-  const timer = setInterval(
-    () => process.stderr.write(`${describe(label, done, totalBytes, startedMs)}\n`),
-    LINE_INTERVAL_MS,
-  );
+  const timer = setInterval(() => process.stderr.write(`${describe(task, done)}\n`), LINE_INTERVAL_MS);
   timer.unref();
   return {
-    advance(bytes) {
-      done += bytes;
+    advance(amount) {
+      done += amount;
     },
     stop: () => clearInterval(timer),
   };

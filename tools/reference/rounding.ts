@@ -2,7 +2,8 @@ import type { ForwardKernels } from "../../kernels/forward.ts";
 import { OK } from "../../kernels/kernels.ts";
 
 /** `fp32`: no rounding of activations. `qat`: the in-place rounding of cached rows that the model was trained with. */
-export type Numerics = "fp32" | "qat";
+export const NUMERICS = ["fp32", "qat"] as const;
+export type Numerics = (typeof NUMERICS)[number];
 
 /** Where a forward pass rounds what it caches. */
 export interface Rounding {

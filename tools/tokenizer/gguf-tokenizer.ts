@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { bool, type GgufValue, i32s, str, strs, u32 } from "../formats/gguf/values.ts";
+import { bool, type GgufMetadata, type GgufValue, i32s, str, strs, u32 } from "../formats/gguf/values.ts";
 import { dataError } from "../lib/errors.ts";
 import { parseStrictJson } from "../lib/strict-json.ts";
 
@@ -81,4 +81,52 @@ export function tokenizerMetadata(
     "tokenizer.ggml.add_eos_token": bool(false),
     "tokenizer.chat_template": str(facts.chatTemplate),
   });
+}
+
+/** The splits of V4's pre-tokenizer, which a GGUF names and does not spell out (evals spec 4.6). */
+const PRE_TOKENIZER = [
+  "\\p{N}{1,3}",
+  "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+  "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+];
+
+/** The tokenizer.json that the keys of a GGUF stand for, or undefined where they are not those of V4. */
+export function tokenizerJsonOf(metadata: GgufMetadata): Uint8Array | undefined {
+  const list = (key: string): readonly unknown[] | undefined => {
+    const value = metadata.get(`tokenizer.ggml.${key}`)?.value;
+    return Array.isArray(value) || ArrayBuffer.isView(value)
+      ? Array.from(value as ArrayLike<unknown>)
+      : undefined;
+  };
+  const [tokens, types, merges] = [list("tokens"), list("token_type"), list("merges")];
+  if (metadata.get("tokenizer.ggml.pre")?.value !== "joyai-llm" || !tokens || !types || !merges)
+    return undefined;
+  const vocab: [string, number][] = [];
+  const added: object[] = [];
+  for (const [id, content] of (tokens as string[]).entries()) {
+    if (types[id] === TYPE.normal) vocab.push([content, id]);
+    if (types[id] === TYPE.control || types[id] === TYPE.userDefined)
+      added.push({ id, content, special: types[id] === TYPE.control, normalized: false });
+  }
+  const split = (regex: string) => ({
+    type: "Split",
+    pattern: { Regex: regex },
+    behavior: "Isolated",
+    invert: false,
+  });
+  const json = {
+    added_tokens: added,
+    normalizer: null,
+    post_processor: null,
+    pre_tokenizer: {
+      type: "Sequence",
+      pretokenizers: [
+        ...PRE_TOKENIZER.map(split),
+        { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false },
+      ],
+    },
+    decoder: { type: "ByteLevel" },
+    model: { type: "BPE", vocab: Object.fromEntries(vocab), merges },
+  };
+  return new TextEncoder().encode(JSON.stringify(json));
 }

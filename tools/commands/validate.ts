@@ -1,0 +1,130 @@
+import { availableParallelism } from "node:os";
+import type { Argv, CommandModule } from "yargs";
+import { EXIT } from "../lib/errors.ts";
+import { NUMERICS, type Numerics } from "../reference/rounding.ts";
+import { type CommonArgs, printResult } from "./output.ts";
+
+interface Args extends CommonArgs {
+  artefact: string;
+  reference: string | undefined;
+  prompts: string | undefined;
+  tokensFile: string | undefined;
+  tokens: number | undefined;
+  numerics: Numerics;
+  maxKld: number | undefined;
+  tensor: string | undefined;
+  dumpLogits: string | undefined;
+  out: string | undefined;
+  threads: number;
+  restart: boolean;
+}
+
+const VERDICT_EXIT = {
+  pass: EXIT.done,
+  fail: EXIT.negativeVerdict,
+  inconclusive: EXIT.inconclusiveVerdict,
+} as const;
+
+export const validateCommand: CommandModule<CommonArgs, Args> = {
+  command: "validate <artefact>",
+  describe: "Prove that an artefact is what its source was: tensors, layers, logits; or run one checkpoint",
+  builder: (yargs: Argv<CommonArgs>) =>
+    yargs
+      .positional("artefact", {
+        type: "string",
+        demandOption: true,
+        describe: "a .gguf or a checkpoint folder",
+      })
+      .option("reference", {
+        type: "string",
+        describe:
+          "the source it was made from: folder, .gguf, or Hub id (without it, the artefact runs alone)",
+      })
+      .option("prompts", {
+        type: "string",
+        describe: "texts to run instead of the built-in ones: a .txt, or .jsonl with a prompt per line",
+      })
+      .option("tokens-file", {
+        type: "string",
+        describe: 'token ids to run: a JSON array, or {"tokens": [...]}',
+      })
+      .option("tokens", { type: "number", describe: "run at most this many tokens in all" })
+      .option("numerics", {
+        choices: NUMERICS,
+        default: "fp32" as const,
+        describe: "fp32: no rounding; qat: cached rows as trained; official: BF16, FP8 and FP4 as released",
+      })
+      .option("max-kld", { type: "number", describe: "largest mean KL divergence that passes, in nats" })
+      .option("tensor", {
+        type: "string",
+        describe: "rebuild this one tensor from the reference and compare it byte for byte",
+      })
+      .option("dump-logits", {
+        type: "string",
+        describe: "write the artefact's logits as float32 [positions, vocab] to this .npy",
+      })
+      .option("out", {
+        type: "string",
+        describe: "folder of the run (default: ARTEFACT.v4kit/validation)",
+      })
+      .option("threads", {
+        type: "number",
+        default: availableParallelism(),
+        describe: "threads of the products; the result does not depend on it",
+      })
+      .option("restart", {
+        type: "boolean",
+        default: false,
+        describe: "begin anew instead of going on from an unfinished run",
+      })
+      .conflicts("prompts", "tokens-file")
+      .check(({ tokens, threads, tensor, reference, maxKld }) => {
+        if (tokens !== undefined && !(Number.isInteger(tokens) && (tokens as number) >= 1))
+          throw new Error("--tokens: expected a whole number of at least 1");
+        if (!Number.isInteger(threads) || threads < 1 || threads > 256)
+          throw new Error("--threads: expected 1 to 256");
+        if (maxKld !== undefined && !((maxKld as number) >= 0))
+          throw new Error("--max-kld: expected a number of nats, 0 or more");
+        if (reference === undefined && (tensor !== undefined || maxKld !== undefined))
+          throw new Error("--tensor and --max-kld need --reference");
+        return true;
+      }) as unknown as Argv<Args>,
+  handler: async (args) => {
+    const { resolveSource } = await import("../hub/resolve.ts");
+    const { interruptSignal } = await import("../lib/interrupt.ts");
+    const { announceKernels } = await import("./kernels.ts");
+    announceKernels(args);
+    const artefact = await resolveSource({ source: args.artefact });
+    const reference = args.reference ? await resolveSource({ source: args.reference }) : undefined;
+    const signal = interruptSignal();
+    if (args.tensor !== undefined && reference) {
+      const { rebuildTensor } = await import("../validate/rebuild-tensor.ts");
+      const { renderRebuild } = await import("../validate/render.ts");
+      const result = await rebuildTensor(artefact.path, reference.path, args.tensor);
+      printResult(args, result, () => renderRebuild(result));
+      process.exitCode = result.equal ? EXIT.done : EXIT.negativeVerdict;
+      return;
+    }
+    const { validate } = await import("../validate/validate.ts");
+    const { renderValidation } = await import("../validate/render.ts");
+    const report = await validate({
+      artefact: artefact.path,
+      ...(reference && { reference: reference.path }),
+      out: args.out ?? `${artefact.path}.v4kit/validation`,
+      numerics: args.numerics,
+      threads: args.threads,
+      tokens: {
+        ...(args.prompts && { prompts: args.prompts }),
+        ...(args.tokensFile && { tokensFile: args.tokensFile }),
+        ...(args.tokens && { maxTokens: args.tokens }),
+      },
+      ...(args.maxKld !== undefined && { maxKld: args.maxKld }),
+      ...(args.dumpLogits && { dumpLogits: args.dumpLogits }),
+      restart: args.restart,
+      quiet: args.quiet,
+      signal,
+    });
+    printResult(args, report, () => renderValidation(report));
+    process.exitCode = VERDICT_EXIT[report.verdict.result];
+  },
+};

@@ -1,0 +1,81 @@
+import { Tokenizer as BpeTokenizer } from "@huggingface/tokenizers";
+import { dataError, inputError } from "../lib/errors.ts";
+import { MAX_TOKENIZER_BYTES } from "../lib/limits.ts";
+import { parseStrictJson } from "../lib/strict-json.ts";
+import { bytesOfToken } from "./byte-alphabet.ts";
+import { unicodeSpaces } from "./unicode-spaces.ts";
+
+/** Byte-level BPE of a checkpoint. Nothing is added to a text: the chat encoding writes BOS itself. */
+export interface Tokenizer {
+  readonly vocabSize: number;
+  encode(text: string): number[];
+  decode(ids: readonly number[]): string;
+  /** Decodes ids as they come; bytes of an unfinished character wait for the rest. */
+  decodeStream(): { push(id: number): string; end(): string };
+}
+
+/** Where a tokenizer is read from: a checkpoint, or a GGUF whose keys stand for the file. */
+export interface TokenizerSource {
+  readonly location: string;
+  readSidecar(name: string, maxBytes: number): Promise<Uint8Array | undefined>;
+}
+
+/** The tokenizer of a source, or undefined where it has none. */
+export async function findTokenizer(source: TokenizerSource): Promise<Tokenizer | undefined> {
+  const bytes = await source.readSidecar("tokenizer.json", MAX_TOKENIZER_BYTES);
+  const file = `${source.location}/tokenizer.json`;
+  return bytes && createTokenizer(parseStrictJson(bytes, file), file);
+}
+
+/** The tokenizer of a source that must have one. */
+export async function openTokenizer(source: TokenizerSource): Promise<Tokenizer> {
+  const tokenizer = await findTokenizer(source);
+  if (!tokenizer)
+    throw inputError({
+      what: "no tokenizer: text cannot become tokens",
+      file: source.location,
+      expected: "a tokenizer.json beside the weights, or tokenizer keys in the GGUF",
+    });
+  return tokenizer;
+}
+
+interface TokenizerJson {
+  readonly added_tokens: readonly { readonly id: number; readonly content: string }[];
+  readonly model: { readonly vocab: Readonly<Record<string, number>> };
+}
+
+/** A tokenizer from the content of a tokenizer.json; `file` names it in messages. */
+export function createTokenizer(json: unknown, file: string): Tokenizer {
+  let bpe: BpeTokenizer;
+  const texts: string[] = [];
+  const added = new Map<number, string>();
+  try {
+    const { model, added_tokens } = json as TokenizerJson;
+    for (const [text, id] of Object.entries(model.vocab)) texts[id] = text;
+    for (const { id, content } of added_tokens) added.set(id, content);
+    bpe = new BpeTokenizer(unicodeSpaces(json) as object, {});
+  } catch (error) {
+    throw dataError({ what: `not a tokenizer that can be used: ${(error as Error).message}`, file }, error);
+  }
+  const decodeStream = () => {
+    const utf8 = new TextDecoder();
+    return {
+      push(id: number): string {
+        const text = added.get(id);
+        // A control token ends a character that was begun.
+        if (text !== undefined) return utf8.decode() + text;
+        return utf8.decode(bytesOfToken(texts[id] ?? ""), { stream: true });
+      },
+      end: () => utf8.decode(),
+    };
+  };
+  return {
+    vocabSize: Math.max(texts.length, ...[...added.keys()].map((id) => id + 1)),
+    encode: (text) => bpe.encode(text, { add_special_tokens: false }).ids,
+    decodeStream,
+    decode(ids) {
+      const stream = decodeStream();
+      return ids.map((id) => stream.push(id)).join("") + stream.end();
+    },
+  };
+}
