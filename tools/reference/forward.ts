@@ -52,7 +52,8 @@ export async function forward(
   ids: readonly number[],
   { onStreams }: ForwardOptions = {},
 ): Promise<Float32Array> {
-  const streams = await embed(loader, config, ids);
+  const { bf16 } = context.rounding;
+  const streams = bf16(await embed(loader, config, ids));
   onStreams?.(0, streams);
   for (let layer = 0; layer < config.layerCount; layer++) {
     const weights = await loadLayer(loader, `layers.${layer}.`, config.compressRatios[layer]);
@@ -66,7 +67,7 @@ export async function forward(
   const x = new Float32Array(ids.length * config.hiddenSize);
   for (let t = 0; t < ids.length; t++)
     x.set(hcCollapse(streams.subarray(t * width, (t + 1) * width), head, config), t * config.hiddenSize);
-  rmsNorm(x, config.hiddenSize, config.rmsNormEpsilon, await loader.vector("norm.weight"));
+  bf16(rmsNorm(bf16(x), config.hiddenSize, config.rmsNormEpsilon, await loader.vector("norm.weight")));
   return (await loader.matrix("head.weight")).apply(x, ids.length);
 }
 

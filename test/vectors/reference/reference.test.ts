@@ -7,7 +7,6 @@ import { parseConfig } from "../../../tools/model/config.ts";
 import { createSequence, forward, referenceModel } from "../../../tools/reference/forward.ts";
 import { forwardMtp } from "../../../tools/reference/mtp.ts";
 import { ropeFrequencies } from "../../../tools/reference/rope.ts";
-import type { Numerics } from "../../../tools/reference/rounding.ts";
 import {
   FORMULA_LOGITS,
   FORMULA_LOGITS_QAT,
@@ -19,40 +18,11 @@ import {
 import { FLASH } from "../../fixtures/release-configs.ts";
 import { compareLogits } from "../../support/distributions.ts";
 import { type GoldenCase, goldenCheckpoint, goldenPrompt } from "../../support/golden.ts";
+import { fill, largestDifference, referenceLogits } from "../../support/reference.ts";
 import { FULL, scratchFolder } from "../../support/scratch.ts";
 
 const folder = scratchFolder();
 const { kernels } = chooseKernels();
-
-/** Runs tokens in the given chunks (all at once without) and returns the logits of all of them. */
-async function run(
-  checkpoint: string,
-  numerics: Numerics,
-  tokens: readonly number[],
-  chunks: readonly number[] = [tokens.length],
-) {
-  const source = await openCheckpoint(checkpoint);
-  try {
-    const model = referenceModel(source, kernels, numerics);
-    const state = createSequence(source.config);
-    const parts: Float32Array[] = [];
-    for (const count of chunks)
-      parts.push(await forward(model, state, tokens.slice(state.position, state.position + count)));
-    expect(state.position).toBe(tokens.length);
-    const logits = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let filled = 0;
-    for (const part of parts) {
-      logits.set(part, filled);
-      filled += part.length;
-    }
-    return logits;
-  } finally {
-    await source.close();
-  }
-}
-
-const largestDifference = (a: Float32Array, b: Float32Array): number =>
-  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 
 describe("golden checkpoints, logits in float64 by an independent implementation", () => {
   const cases: [GoldenCase, string][] = [
@@ -68,7 +38,9 @@ describe("golden checkpoints, logits in float64 by an independent implementation
   ];
   test.each(cases)("%s/%s, fp32: every logit within 5e-4", async (golden, prompt) => {
     const { tokens, logits } = goldenPrompt(golden, prompt);
-    expect(largestDifference(await run(goldenCheckpoint(golden), "fp32", tokens), logits)).toBeLessThan(5e-4);
+    expect(
+      largestDifference(await referenceLogits(goldenCheckpoint(golden), "fp32", tokens), logits),
+    ).toBeLessThan(5e-4);
   });
 
   test.each([
@@ -80,7 +52,7 @@ describe("golden checkpoints, logits in float64 by an independent implementation
     async (golden, prompt) => {
       const { tokens, vocab, logits: on } = goldenPrompt(golden, prompt, "on");
       const { logits: off } = goldenPrompt(golden, prompt);
-      const got = await run(goldenCheckpoint(golden), "qat", tokens);
+      const got = await referenceLogits(goldenCheckpoint(golden), "qat", tokens);
       const differences = got.map((value, i) => Math.abs(value - on[i])).sort();
       expect(differences[differences.length >> 1]).toBeLessThan(0.15);
       const toOn = compareLogits(on, got, vocab).meanKl;
@@ -92,22 +64,17 @@ describe("golden checkpoints, logits in float64 by an independent implementation
   test("any split of a sequence gives the same logits, token by token included", async () => {
     const { tokens } = goldenPrompt("case-a", "p300");
     const part = tokens.slice(0, FULL ? 300 : 150);
-    const whole = await run(goldenCheckpoint("case-a"), "fp32", part);
+    const whole = await referenceLogits(goldenCheckpoint("case-a"), "fp32", part);
     for (const chunks of [
       fill(part.length, 37),
       [5, ...fill(part.length - 5, 64)],
       [part.length - 20, ...fill(20, 1)],
     ])
       expect(
-        largestDifference(await run(goldenCheckpoint("case-a"), "fp32", part, chunks), whole),
+        largestDifference(await referenceLogits(goldenCheckpoint("case-a"), "fp32", part, chunks), whole),
       ).toBeLessThan(1e-4);
   });
 });
-
-/** `size` as often as it fits into `total`, and the rest. */
-function fill(total: number, size: number): number[] {
-  return [...new Array(Math.floor(total / size)).fill(size), ...(total % size ? [total % size] : [])];
-}
 
 describe("the formula model, on which three implementations agree", () => {
   const checkpoint = join(folder, "formula");
@@ -147,7 +114,7 @@ describe("the formula model, on which three implementations agree", () => {
   });
 
   test("qat logits, save where one rounding falls the other way", async () => {
-    const logits = await run(checkpoint, "qat", FORMULA_TOKENS);
+    const logits = await referenceLogits(checkpoint, "qat", FORMULA_TOKENS);
     // The numerics are discontinuous: at t = 200 one rounding (or one tie of the indexer) differs from the published run.
     expectRows(
       logits,
