@@ -75,11 +75,14 @@ export function attention(
     outputGroups,
     indexer,
   } = config;
+  const { bf16, activation } = rounding;
   const count = x.length / hiddenSize;
   const frequencies = ropeFrequencies(config, ratio);
-  const qr = rmsNorm(weights.wqA.apply(x, count), qLoraRank, epsilon, weights.qNorm);
-  const q = rmsNorm(weights.wqB.apply(qr, count), headDim, epsilon);
-  const kv = rmsNorm(weights.wkv.apply(x, count), headDim, epsilon, weights.kvNorm);
+  const x8 = activation(x, hiddenSize);
+  const qr = bf16(rmsNorm(bf16(weights.wqA.apply(x8, count)), qLoraRank, epsilon, weights.qNorm));
+  const qr8 = activation(qr, qLoraRank);
+  const q = bf16(rmsNorm(bf16(weights.wqB.apply(qr8, count)), headDim, epsilon));
+  const kv = bf16(rmsNorm(bf16(weights.wkv.apply(x8, count)), headDim, epsilon, weights.kvNorm));
   const compressor = weights.compressor && projections(weights.compressor, x, count);
   const traits = (
     w: CompressorWeights,
@@ -92,6 +95,7 @@ export function attention(
     norm: w.norm,
     epsilon,
     frequencies,
+    bf16,
     finish,
   });
   const rowTraits =
@@ -100,8 +104,8 @@ export function attention(
   const index = weights.indexer && {
     ...projections(weights.indexer.compressor, x, count),
     traits: traits(weights.indexer.compressor, indexer.headDim, rounding.indexRow),
-    q: weights.indexer.wqB.apply(qr, count),
-    u: weights.indexer.weightsProj.apply(x, count),
+    q: bf16(weights.indexer.wqB.apply(qr8, count)),
+    u: bf16(weights.indexer.weightsProj.apply(x, count)),
   };
   const indexScale = indexer.headDim ** -0.5 * indexer.headCount ** -0.5;
   const out = new Float32Array(count * headCount * headDim);
@@ -109,6 +113,7 @@ export function attention(
     const t = position + i;
     const row = rowOf(kv, i, headDim);
     rotate(row, t, frequencies);
+    bf16(row);
     rounding.cachedRow(row, config.ropeDim);
     state.raw.push(row);
     const keys: Float32Array[] = [];
@@ -124,11 +129,13 @@ export function attention(
           for (let h = 0; h < indexer.headCount; h++) {
             const query = rowOf(queries, h, indexer.headDim);
             rotate(query, t, frequencies);
+            bf16(query);
             rounding.indexRow(query);
           }
-          const u = rowOf(index.u, i, indexer.headCount).map((value) => value * indexScale);
+          const u = bf16(rowOf(index.u, i, indexer.headCount).map((value) => value * indexScale));
           const scores = new Float32Array(visible);
           kernels.indexScores(queries, u, state.index.rows.first(visible), indexer.headDim, scores);
+          bf16(scores);
           chosen = new Int32Array(indexer.topK);
           kernels.topK(scores, chosen);
           onRows?.(i, chosen);
@@ -139,6 +146,7 @@ export function attention(
     }
     const queries = rowOf(q, i);
     for (let h = 0; h < headCount; h++) rotate(rowOf(queries, h, headDim), t, frequencies);
+    bf16(queries);
     const outputs = rowOf(out, i);
     // One softmax over raw and compressed rows together; the sink takes part in the denominator only.
     kernels.attend({
@@ -150,9 +158,13 @@ export function attention(
       sinks: weights.sinks,
       out: outputs,
     });
+    bf16(outputs);
     for (let h = 0; h < headCount; h++) rotate(rowOf(outputs, h, headDim), t, frequencies, true);
+    bf16(outputs);
   }
-  return weights.woB.apply(groupedProjection(weights.woA, out, count, outputGroups), count);
+  // wo_a has its codes multiplied in BF16: no rounding of its input to FP8.
+  const u = bf16(groupedProjection(weights.woA, out, count, outputGroups));
+  return bf16(weights.woB.apply(activation(u, weights.woB.in), count));
 
   function rowOf(values: Float32Array, row: number, width = values.length / count): Float32Array {
     return values.subarray(row * width, (row + 1) * width);

@@ -1,5 +1,6 @@
 import { rmsNorm } from "./norm.ts";
 import { rotate } from "./rope.ts";
+import type { Rounding } from "./rounding.ts";
 import { RowBuffer } from "./row-buffer.ts";
 
 /** What turns runs of tokens into compressed rows (model spec 3.5): CSA (ratio 4, overlapping), HCA (ratio 128). */
@@ -11,6 +12,7 @@ export interface CompressorTraits {
   readonly norm: Float32Array;
   readonly epsilon: number;
   readonly frequencies: Float32Array;
+  readonly bf16: Rounding["bf16"];
   /** In-place rounding of a finished row (qat and official numerics). */
   readonly finish: (row: Float32Array) => void;
 }
@@ -53,7 +55,7 @@ export function compressToken(
 
 function finishRow(
   state: CompressorState,
-  { dim, norm, epsilon, frequencies, finish, ratio }: CompressorTraits,
+  { dim, norm, epsilon, frequencies, bf16, finish, ratio }: CompressorTraits,
   blockStart: number,
 ): Float32Array {
   // CSA: the current block contributes its second half, the block before it (if any) its first half.
@@ -74,8 +76,9 @@ function finishRow(
     }
     row[k] = sum / total;
   }
-  rmsNorm(row, dim, epsilon, norm);
+  bf16(rmsNorm(bf16(row), dim, epsilon, norm));
   rotate(row, blockStart, frequencies);
+  bf16(row);
   finish(row);
   return row;
 }

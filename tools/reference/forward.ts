@@ -55,7 +55,7 @@ export async function forward(
   { onStreams, lastOnly = false }: ForwardOptions = {},
 ): Promise<Float32Array> {
   const { config, loader, context } = model;
-  const streams = await embed(loader, config, ids);
+  const streams = await embed(model, ids);
   onStreams?.(0, streams);
   for (let layer = 0; layer < config.layerCount; layer++) {
     const weights = await loadLayer(loader, `layers.${layer}.`, config.compressRatios[layer]);
@@ -71,22 +71,28 @@ export async function forward(
 
 /** What the head multiplies: the streams [tokens, n, H] of the last layer collapsed and normed to [tokens, H]. */
 export async function headInput(
-  { config, loader }: ReferenceModel,
+  { config, loader, context }: ReferenceModel,
   streams: Float32Array,
 ): Promise<Float32Array> {
+  const { bf16 } = context.rounding;
   const width = config.mhc.streams * config.hiddenSize;
   const count = streams.length / width;
   const head = await loadMhc(loader, "hc_head_");
   const x = new Float32Array(count * config.hiddenSize);
   for (let t = 0; t < count; t++)
     x.set(hcCollapse(streams.subarray(t * width, (t + 1) * width), head, config), t * config.hiddenSize);
-  return rmsNorm(x, config.hiddenSize, config.rmsNormEpsilon, await loader.vector("norm.weight"));
+  const normed = rmsNorm(
+    bf16(x),
+    config.hiddenSize,
+    config.rmsNormEpsilon,
+    await loader.vector("norm.weight"),
+  );
+  return bf16(normed);
 }
 
 /** Every stream of a token starts as its embedding. */
 export async function embed(
-  loader: TensorLoader,
-  config: ModelConfig,
+  { config, loader, context }: ReferenceModel,
   ids: readonly number[],
 ): Promise<Float32Array> {
   const { hiddenSize, mhc } = config;
@@ -98,5 +104,5 @@ export async function embed(
         embeddings.subarray(t * hiddenSize, (t + 1) * hiddenSize),
         (t * mhc.streams + i) * hiddenSize,
       );
-  return streams;
+  return context.rounding.bf16(streams);
 }

@@ -67,7 +67,7 @@ export async function openLayerStream(options: LayerStreamOptions): Promise<Laye
     async embed() {
       for (const { first, ids } of batches) {
         signal?.throwIfAborted();
-        await fileOf(0).write(await embed(loader, config, ids), first * width);
+        await fileOf(0).write(await embed(model, ids), first * width);
       }
       await fileOf(0).sync();
     },

@@ -1,4 +1,3 @@
-import type { ModelConfig } from "../model/config.ts";
 import { type AttentionState, type AttentionWeights, attention } from "./attention.ts";
 import type { Context } from "./context.ts";
 import { hcIn, hcOut, type MhcWeights } from "./mhc.ts";
@@ -43,7 +42,7 @@ export async function runLayer(
   observer: LayerObserver = {},
 ): Promise<void> {
   const { hiddenSize } = context.config;
-  await sublayer(context.config, streams, weights.attnMhc, weights.attnNorm, async (x) => {
+  await sublayer(context, streams, weights.attnMhc, weights.attnNorm, async (x) => {
     const y = new Float32Array(x.length);
     let first = 0;
     for (const { state, position, count } of segments) {
@@ -55,13 +54,13 @@ export async function runLayer(
     }
     return y;
   });
-  await sublayer(context.config, streams, weights.ffnMhc, weights.ffnNorm, (x) =>
+  await sublayer(context, streams, weights.ffnMhc, weights.ffnNorm, (x) =>
     moe(context, weights.moe, x, ids, observer.experts),
   );
 }
 
 async function sublayer(
-  config: ModelConfig,
+  { config, rounding: { bf16 } }: Context,
   streams: Float32Array,
   mhc: MhcWeights,
   norm: Float32Array,
@@ -75,6 +74,7 @@ async function sublayer(
   const mixings = Array.from({ length: count }, (_, t) => hcIn(of(streams, t, width), mhc, config));
   const x = new Float32Array(count * hiddenSize);
   for (const [t, mixing] of mixings.entries()) x.set(mixing.x, t * hiddenSize);
-  const y = await run(rmsNorm(x, hiddenSize, config.rmsNormEpsilon, norm));
+  const y = await run(bf16(rmsNorm(bf16(x), hiddenSize, config.rmsNormEpsilon, norm)));
   for (const [t, mixing] of mixings.entries()) hcOut(of(streams, t, width), of(y, t, hiddenSize), mixing);
+  bf16(streams);
 }

@@ -45,16 +45,17 @@ function route(
 
 /** G = min(w1 x, limit), U = clamp(w3 x, ±limit), h = weight silu(G) U, y = w2 h. */
 function expertOutput(
-  { config, kernels }: Context,
+  { config, rounding: { bf16, activation }, kernels }: Context,
   { w1, w2, w3 }: ExpertWeights,
   x: Float32Array,
   weights: Float32Array | null,
 ): Float32Array {
   const count = x.length / config.hiddenSize;
-  const gate = w1.apply(x, count);
-  const up = w3.apply(x, count);
+  const x8 = activation(x, config.hiddenSize);
+  const gate = bf16(w1.apply(x8, count));
+  const up = bf16(w3.apply(x8, count));
   kernels.swiglu(gate, up, w1.out, config.swigluLimit, weights, gate);
-  return w2.apply(gate, count);
+  return bf16(w2.apply(activation(bf16(gate), w2.in), count));
 }
 
 /** The mixture of experts for tokens `ids`; x is [count, H], already normed. Experts are added in ascending order. */
@@ -91,5 +92,5 @@ export async function moe(
   }
   const shared = expertOutput(context, weights.shared, x, null);
   for (let i = 0; i < y.length; i++) y[i] += shared[i];
-  return y;
+  return context.rounding.bf16(y);
 }

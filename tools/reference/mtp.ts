@@ -15,11 +15,13 @@ export async function forwardMtp(
   next: readonly number[],
 ): Promise<Float32Array> {
   const { hiddenSize, rmsNormEpsilon: epsilon, mhc } = config;
+  const { bf16, activation } = context.rounding;
   const count = next.length;
   const width = mhc.streams * hiddenSize;
   const e = await loader.rows("embed.weight", next);
-  rmsNorm(e, hiddenSize, epsilon, await loader.vector("mtp.0.enorm.weight"));
-  const projected = (await loader.matrix("mtp.0.e_proj.weight")).apply(e, count);
+  bf16(rmsNorm(bf16(e), hiddenSize, epsilon, await loader.vector("mtp.0.enorm.weight")));
+  const eProj = await loader.matrix("mtp.0.e_proj.weight");
+  const projected = bf16(eProj.apply(activation(e, hiddenSize), count));
   // Every stream of a token is a row of its own: z[s] = e_proj e + h_proj RMS(X[s]).
   const h = rmsNorm(
     streams.slice(0, count * width),
@@ -27,14 +29,16 @@ export async function forwardMtp(
     epsilon,
     await loader.vector("mtp.0.hnorm.weight"),
   );
-  const z = (await loader.matrix("mtp.0.h_proj.weight")).apply(h, count * mhc.streams);
+  const hProj = await loader.matrix("mtp.0.h_proj.weight");
+  const z = bf16(hProj.apply(activation(bf16(h), hiddenSize), count * mhc.streams));
   for (let i = 0; i < z.length; i++) z[i] += projected[Math.floor(i / width) * hiddenSize + (i % hiddenSize)];
+  bf16(z);
   const weights = await loadLayer(loader, "mtp.0.", 0);
   await runLayer(context, weights, [{ state: createAttentionState(config, 0), position: 0, count }], z, next);
   const head = await loadMhc(loader, "mtp.0.hc_head_");
   const x = new Float32Array(count * hiddenSize);
   for (let i = 0; i < count; i++)
     x.set(hcCollapse(z.subarray(i * width, (i + 1) * width), head, config), i * hiddenSize);
-  rmsNorm(x, hiddenSize, epsilon, await loader.vector("mtp.0.norm.weight"));
+  bf16(rmsNorm(bf16(x), hiddenSize, epsilon, await loader.vector("mtp.0.norm.weight")));
   return (await loader.matrix("head.weight")).apply(x, count);
 }
