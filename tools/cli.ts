@@ -6,6 +6,7 @@ import { hideBin } from "yargs/helpers";
 import { benchCommand } from "./commands/bench.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { validateCommand } from "./commands/validate.ts";
@@ -28,6 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
       .command(inspectCommand)
       .command(quantizeCommand)
       .command(validateCommand)
+      .command(generateCommand)
       .command(benchCommand)
       .command(demoCommand)
       .command(doctorCommand)

@@ -96,6 +96,13 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
   }
 }
 
+/** Makes a folder and those above it. */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+    throw systemError(error, path);
+  });
+}
+
 /** Refuses an output name that cannot be written or already holds a finished file. */
 export async function checkOutputPath(path: string, force: boolean): Promise<void> {
   try {

@@ -6,6 +6,8 @@ import type { CensusEntry } from "../model/census.ts";
 export interface Linear {
   readonly out: number;
   readonly in: number;
+  /** Of what is kept in memory. */
+  readonly byteLength: number;
   /** [count, in] to [count, out]; with `rows` only these rows of the matrix take part. */
   apply(x: Float32Array, count: number, rows?: RowRange): Float32Array;
 }
@@ -29,6 +31,7 @@ export function storedLinear(kernels: Kernels, stored: StoredBytes): Linear {
   return {
     out,
     in: cols,
+    byteLength: stored.weight.length + (stored.scale?.length ?? 0),
     apply(x, count, rows = { first: 0, count: out }) {
       const y = new Float32Array(count * rows.count);
       const bad = kernels.gemm({

@@ -45,7 +45,7 @@ interface TokenizerJson {
 }
 
 /** A tokenizer from the content of a tokenizer.json; `file` names it in messages. */
-export function createTokenizer(json: unknown, file: string): Tokenizer {
+function createTokenizer(json: unknown, file: string): Tokenizer {
   let bpe: BpeTokenizer;
   const texts: string[] = [];
   const added = new Map<number, string>();

@@ -112,7 +112,7 @@ function tasksOf(entry: CensusEntry): { readonly first: number; readonly count: 
 }
 
 /** The figures of a tensor from the sums of its runs of rows. */
-export function tensorRow(entry: CensusEntry, twin: CensusEntry, parts: readonly RowSums[]): TensorRow {
+function tensorRow(entry: CensusEntry, twin: CensusEntry, parts: readonly RowSums[]): TensorRow {
   const sum = (field: keyof RowSums): number => parts.reduce((total, part) => total + part[field], 0);
   const [error, reference, candidate] = [
     sum("squaredError"),

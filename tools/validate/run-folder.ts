@@ -1,6 +1,7 @@
-import { mkdir, rm, stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { openAppendLog } from "../lib/append-log.ts";
+import { makeFolder } from "../lib/disk.ts";
 import { systemError, V4Error } from "../lib/errors.ts";
 import { lockOutput } from "../lib/output-lock.ts";
 
@@ -28,14 +29,12 @@ export async function openRunFolder<Piece>(
   fingerprint: Fingerprint,
   restart: boolean,
 ): Promise<RunFolder<Piece>> {
-  await mkdir(path, { recursive: true }).catch((error: unknown) => {
-    throw systemError(error, path);
-  });
+  await makeFolder(path);
   const release = await lockOutput(join(path, "run"));
   const work = join(path, "unfinished");
   try {
     if (restart) await rm(work, { recursive: true, force: true });
-    await mkdir(work, { recursive: true });
+    await makeFolder(work);
     const log = await openAppendLog(join(work, "journal.jsonl"));
     const [begun, ...finished] = log.lines as [Fingerprint?, ...Piece[]];
     if (begun) refuseOther(path, begun, fingerprint);
