@@ -63,6 +63,18 @@ export interface F8Scales {
   readonly firstRow: number;
 }
 
+/** Sums over two arrays of values; a NaN anywhere shows in all of them. */
+export interface Comparison {
+  readonly unequal: number;
+  /** sum (y - x)^2 */
+  readonly squaredError: number;
+  readonly squaredReference: number;
+  readonly squaredCandidate: number;
+  /** sum x y */
+  readonly product: number;
+  readonly maxDifference: number;
+}
+
 export interface Kernels extends ForwardKernels, SafetensorsKernels {
   readonly set: KernelSetName;
 
@@ -86,4 +98,7 @@ export interface Kernels extends ForwardKernels, SafetensorsKernels {
 
   /** The same source, groups of 32, to ggml MXFP4 blocks: bytes move, no value changes. Returns OK, or the index of the first scale byte 255. */
   repackMxfp4(codes: Uint8Array, scales: Uint8Array, dst: Uint8Array): number;
+
+  /** How far `y` is from `x`, value by value: the same sums on every set. */
+  compare(x: Float32Array, y: Float32Array): Comparison;
 }

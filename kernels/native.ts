@@ -32,6 +32,8 @@ interface Addon extends ForwardAddon, SafetensorsAddon {
   ): number;
   decodeFp4(set: number, codes: Uint8Array, scales: Uint8Array, dst: Float32Array): number;
   repackMxfp4(set: number, codes: Uint8Array, scales: Uint8Array, dst: Uint8Array): number;
+  /** Writes the fields of a Comparison, in order, to `sums`. */
+  compare(set: number, x: Float32Array, y: Float32Array, sums: Float64Array): void;
 }
 
 /** The compiled kernel sets that this machine runs, fastest last, and the two system calls that come with them. */
@@ -78,6 +80,12 @@ function kernelsOf(
       addon.decodeF8(index, codes, cols, values, blockRows, blockCols, firstRow, dst),
     decodeFp4: (codes, scales, dst) => addon.decodeFp4(index, codes, scales, dst),
     repackMxfp4: (codes, scales, dst) => addon.repackMxfp4(index, codes, scales, dst),
+    compare(x, y) {
+      const sums = new Float64Array(6);
+      addon.compare(index, x, y, sums);
+      const [unequal, squaredError, squaredReference, squaredCandidate, product, maxDifference] = sums;
+      return { unequal, squaredError, squaredReference, squaredCandidate, product, maxDifference };
+    },
     ...forwardOf(addon, index, decoders, threads),
     ...safetensorsOf(addon, index),
   };

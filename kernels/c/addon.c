@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "compare.h"
 #include "set.h"
 
 #define DECLARE_SET(set) extern const struct kernel_set v4_kernels_##set;
@@ -224,6 +225,20 @@ static napi_value repack_mxfp4(napi_env env, napi_callback_info info) {
   return result(&call, call.failed ? 0 : set->repack_mxfp4(codes.data, scales.data, scales.length, dst.data));
 }
 
+/* compare(set, x, y, sums) */
+static napi_value compare(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(&call, env, info, "compare", 4);
+  const struct kernel_set *set = set_argument(&call);
+  const struct view x = floats(&call, 1, "x"), y = floats(&call, 2, "y");
+  const struct view sums = typed(&call, 3, "sums", napi_float64_array);
+  if (!call.failed && x.length != y.length) fail(&call, 0, "%zu values beside %zu", x.length, y.length);
+  if (!call.failed && sums.length != sizeof(struct comparison) / sizeof(double))
+    fail(&call, 0, "%zu sums, expected %zu", sums.length, sizeof(struct comparison) / sizeof(double));
+  if (!call.failed) set->compare(x.data, y.data, x.length, sums.data);
+  return NULL;
+}
+
 #include "addon-threads.h"
 
 #include "addon-forward.h"
@@ -334,7 +349,7 @@ NAPI_MODULE_INIT() {
       {"encode", encode},
       {"decodeF8", decode_f8},
       {"decodeFp4", decode_fp4},
-      {"repackMxfp4", repack_mxfp4},
+      {"repackMxfp4", repack_mxfp4}, {"compare", compare},
       FORWARD_FUNCTIONS,
       SAFETENSORS_FUNCTIONS,
   };

@@ -25,6 +25,7 @@ const struct kernel_set V4(kernels) = {
     .decode_fp4 = V4(decode_fp4),
     .repack_mxfp4 = V4(repack_mxfp4),
     .gemm = V4(gemm),
+    .compare = V4(compare),
     .forward = &V4(forward),
     .safetensors = &V4(safetensors),
 };

@@ -53,6 +53,8 @@ struct gemm_job {
   size_t out_rows, out_stride;
 };
 
+struct comparison;
+
 struct kernel_set {
   const char *name;
   const struct format *formats;
@@ -65,6 +67,7 @@ struct kernel_set {
   ptrdiff_t (*repack_mxfp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, uint8_t *dst);
   /* V4_OK, V4_NO_MEMORY, or the first row of w that holds a code or a scale without a value. */
   ptrdiff_t (*gemm)(const struct gemm_job *job);
+  void (*compare)(const float *x, const float *y, size_t count, struct comparison *out); /* see compare.h */
   const struct forward *forward; /* see forward.h */
   const struct safetensors_kernels *safetensors; /* see safetensors.h */
 };

@@ -2,6 +2,7 @@ import type { DecodableFormat, EncodableFormat, EncodeOptions, Kernels } from ".
 import { OK } from "../kernels.ts";
 import { attend, indexScores } from "./attention.ts";
 import type { BlockCodec } from "./block-codec.ts";
+import { compare } from "./compare.ts";
 import { bf16, f16, f32 } from "./elements.ts";
 import { hadamard, rmsNorm, softmax, swiglu, topK } from "./forward.ts";
 import { decodeFp4 } from "./fp4.ts";
@@ -97,6 +98,7 @@ export const scalar: Kernels = {
   decodeF8,
   decodeFp4,
   repackMxfp4,
+  compare,
   gemm: (options) => gemm(options, codecs),
   rmsNorm,
   softmax,

@@ -19,6 +19,26 @@ export interface StoredScale {
   readonly firstRow: number;
 }
 
+/** Some of the rows, as views on the same bytes. */
+export function sliceRows(stored: StoredRows, totalRows: number, first: number, count: number): StoredRows {
+  const { weight, scale } = stored;
+  const rowBytes = weight.length / totalRows;
+  const part = { ...stored, weight: weight.subarray(first * rowBytes, (first + count) * rowBytes) };
+  if (!scale) return part;
+  const scaleRows = Math.ceil((scale.firstRow + totalRows) / scale.blockRows);
+  const scaleBytes = scale.bytes.length / scaleRows;
+  const from = Math.floor((scale.firstRow + first) / scale.blockRows);
+  const to = Math.ceil((scale.firstRow + first + count) / scale.blockRows);
+  return {
+    ...part,
+    scale: {
+      ...scale,
+      bytes: scale.bytes.subarray(from * scaleBytes, to * scaleBytes),
+      firstRow: scale.firstRow + first - from * scale.blockRows,
+    },
+  };
+}
+
 /** A value that may not be there, by its position: element of the rows, or scale of the scales given. */
 export interface RowsFault {
   readonly kind: "nan-code" | "reserved-scale" | "bad-scale" | "non-finite" | "too-large" | "expert-id";

@@ -1,4 +1,5 @@
 import { Piscina } from "piscina";
+import type { Comparison } from "../../kernels/kernels.ts";
 import type { TensorRow } from "../../reports/schemas/validation.ts";
 import { rowCount, rowLength } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
@@ -6,7 +7,7 @@ import { TASK_VALUES } from "../lib/limits.ts";
 import { distModule } from "../lib/package-root.ts";
 import { createProgress, silentProgress } from "../lib/progress.ts";
 import { type CensusEntry, takeCensus } from "../model/census.ts";
-import type { RowSums } from "./compare-rows.ts";
+import { addComparisons } from "./compare-rows.ts";
 import type { CompareTask } from "./compare-worker.ts";
 import { promisesExact } from "./exactness.ts";
 
@@ -54,7 +55,7 @@ export async function compareTensors(options: CompareOptions) {
     maxThreads: workers,
   });
   const rows: TensorRow[] = [];
-  const window: { readonly pair: (typeof pairs)[number]; readonly sums: Promise<RowSums>[] }[] = [];
+  const window: { readonly pair: (typeof pairs)[number]; readonly sums: Promise<Comparison>[] }[] = [];
   let fresh: TensorRow[] = [];
   const settle = async (): Promise<void> => {
     const oldest = window.shift();
@@ -83,7 +84,7 @@ export async function compareTensors(options: CompareOptions) {
             artefact: artefact.location,
             name: pair.entry.spec.name,
             ...range,
-          } satisfies CompareTask) as Promise<RowSums>,
+          } satisfies CompareTask) as Promise<Comparison>,
       );
       for (const sum of sums) sum.catch(() => {});
       window.push({ pair, sums });
@@ -112,13 +113,9 @@ function tasksOf(entry: CensusEntry): { readonly first: number; readonly count: 
 }
 
 /** The figures of a tensor from the sums of its runs of rows. */
-function tensorRow(entry: CensusEntry, twin: CensusEntry, parts: readonly RowSums[]): TensorRow {
-  const sum = (field: keyof RowSums): number => parts.reduce((total, part) => total + part[field], 0);
-  const [error, reference, candidate] = [
-    sum("squaredError"),
-    sum("squaredReference"),
-    sum("squaredCandidate"),
-  ];
+function tensorRow(entry: CensusEntry, twin: CensusEntry, parts: readonly Comparison[]): TensorRow {
+  const total = addComparisons(parts);
+  const [error, reference, candidate] = [total.squaredError, total.squaredReference, total.squaredCandidate];
   const { spec } = entry;
   return {
     name: spec.name,
@@ -128,11 +125,11 @@ function tensorRow(entry: CensusEntry, twin: CensusEntry, parts: readonly RowSum
     to: twin.format,
     values: spec.shape.reduce((a, b) => a * b, 1),
     promised: promisesExact(entry, twin.format),
-    unequal: sum("unequal"),
+    unequal: total.unequal,
     // An all-zero tensor that is kept has no error, though it has no signal either.
     relativeRmse: error === 0 ? 0 : Math.sqrt(error / reference),
-    maxDifference: parts.reduce((most, part) => Math.max(most, part.maxDifference), 0),
-    cosine: error === 0 ? 1 : sum("product") / Math.sqrt(reference * candidate),
+    maxDifference: total.maxDifference,
+    cosine: error === 0 ? 1 : total.product / Math.sqrt(reference * candidate),
     sqnr: error === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(reference / error),
   };
 }

@@ -1,7 +1,8 @@
+import type { Comparison } from "../../kernels/kernels.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import { type CensusEntry, takeCensus } from "../model/census.ts";
-import { compareRows, type RowSums, type TensorPlace } from "./compare-rows.ts";
+import { compareRows, type TensorPlace } from "./compare-rows.ts";
 
 /** Some rows of one tensor, by its official name. */
 export interface CompareTask {
@@ -30,7 +31,7 @@ async function open(location: string): Promise<(name: string) => TensorPlace> {
 }
 
 /** The entry of every worker thread. */
-export async function run({ reference, artefact, name, first, count }: CompareTask): Promise<RowSums> {
+export async function run({ reference, artefact, name, first, count }: CompareTask): Promise<Comparison> {
   const [x, y] = await Promise.all([placesIn(reference), placesIn(artefact)]);
   return compareRows(kernels, x(name), y(name), { first, count });
 }
