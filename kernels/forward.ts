@@ -3,7 +3,7 @@ import type { DecodableFormat, F8Scales } from "./kernels.ts";
 /**
  * What a kernel set offers to a forward pass. Unlike encoders and decoders these may differ in the last bits
  * between instruction sets; on one set a result never depends on how rows, columns or heads are cut into calls.
- * Only `roundF8`, `roundF4`, `roundBf16`, `topK` and `hadamard` give identical bits everywhere.
+ * Only `roundF8`, `roundF4`, `roundBf16`, `topK`, `hadamard`, `streamsIn` and `streamsOut` give identical bits everywhere.
  *
  * A length that does not fit throws RangeError. Nothing here keeps a reference to what it is given.
  */
@@ -105,6 +105,12 @@ export interface ForwardKernels {
 
   /** FQ4: the same with E2M1; scale = 2^ceil(log2(max(max|x|, 6 * 2^-126) / 6)). */
   roundF4(x: Float32Array, stride: number, cols: number, group: number): number;
+
+  /** out[t] = sum_i pre[t, i] X[t, i]: streams X [tokens, n, hidden] weighed by pre [tokens, n] into out [tokens, hidden]. */
+  streamsIn(streams: Float32Array, n: number, pre: Float32Array, out: Float32Array): void;
+
+  /** X'[t, j] = post[t, j] y[t] + sum_i mix[t, i, j] X[t, i], in place: the sum runs over the FIRST index of mix [tokens, n, n]. */
+  streamsOut(streams: Float32Array, y: Float32Array, post: Float32Array, mix: Float32Array): void;
 
   /** In place, to the nearest bfloat16, ties to even. */
   roundBf16(x: Float32Array): void;

@@ -40,6 +40,8 @@ export interface ForwardAddon {
   roundF8(set: number, ...rest: Parameters<ForwardKernels["roundF8"]>): number;
   roundF4(set: number, ...rest: Parameters<ForwardKernels["roundF4"]>): number;
   roundBf16(set: number, ...rest: Parameters<ForwardKernels["roundBf16"]>): void;
+  streamsIn(set: number, ...rest: [...Parameters<ForwardKernels["streamsIn"]>, number]): void;
+  streamsOut(set: number, ...rest: [...Parameters<ForwardKernels["streamsOut"]>, number]): void;
 }
 
 const FP4 = -1;
@@ -98,5 +100,7 @@ export function forwardOf(
     roundF8: (...rest) => addon.roundF8(set, ...rest),
     roundF4: (...rest) => addon.roundF4(set, ...rest),
     roundBf16: (...rest) => addon.roundBf16(set, ...rest),
+    streamsIn: (...rest) => addon.streamsIn(set, ...rest, threads),
+    streamsOut: (...rest) => addon.streamsOut(set, ...rest, threads),
   };
 }

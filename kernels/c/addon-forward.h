@@ -313,7 +313,74 @@ static napi_value round_bf16(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* Streams of tokens in pieces of a few tokens; `pre` for the way in, the rest for the way out. */
+struct stream_pieces {
+  const struct forward *forward;
+  size_t tokens, n, hidden;
+  float *streams, *out;
+  const float *pre, *y, *post, *mix;
+};
+enum { PIECE_TOKENS = 16 };
+
+static void stream_piece(void *context, size_t item) {
+  const struct stream_pieces *p = context;
+  const size_t t = item * PIECE_TOKENS, tokens = p->tokens - t < PIECE_TOKENS ? p->tokens - t : PIECE_TOKENS;
+  float *streams = p->streams + t * p->n * p->hidden;
+  if (p->pre)
+    p->forward->streams_in(streams, tokens, p->n, p->hidden, p->pre + t * p->n, p->out + t * p->hidden);
+  else
+    p->forward->streams_out(streams, tokens, p->n, p->hidden, p->y + t * p->hidden, p->post + t * p->n,
+                            p->mix + t * p->n * p->n);
+}
+
+static napi_value streams_any(struct call *call, struct stream_pieces *pieces, size_t values, size_t row_values,
+                              size_t threads) {
+  if (!call->failed && (pieces->n < 1 || pieces->n > MAX_STREAMS || !pieces->tokens || row_values % pieces->tokens ||
+                        row_values * pieces->n != values))
+    fail(call, 0, "%zu values in %zu streams of %zu tokens, %zu in rows", values, pieces->n, pieces->tokens, row_values);
+  if (call->failed) return NULL;
+  pieces->hidden = row_values / pieces->tokens;
+  parallel_for(threads, (pieces->tokens + PIECE_TOKENS - 1) / PIECE_TOKENS, stream_piece, pieces);
+  return NULL;
+}
+
+/* streamsIn(set, streams, n, pre, out, threads) */
+static napi_value streams_in(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(&call, env, info, "streamsIn", 6);
+  const struct kernel_set *set = set_argument(&call);
+  const struct view streams = floats(&call, 1, "streams"), pre = floats(&call, 3, "pre"), out = floats(&call, 4, "out");
+  const size_t n = whole(&call, 2, "n", 1), threads = whole(&call, 5, "threads", 1);
+  if (!call.failed && pre.length % n) fail(&call, 0, "%zu weights for %zu streams", pre.length, n);
+  if (call.failed) return NULL;
+  struct stream_pieces pieces = {
+      .forward = set->forward, .tokens = pre.length / n, .n = n, .streams = streams.data, .pre = pre.data, .out = out.data};
+  return streams_any(&call, &pieces, streams.length, out.length, threads);
+}
+
+/* streamsOut(set, streams, y, post, mix, threads) */
+static napi_value streams_out(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(&call, env, info, "streamsOut", 6);
+  const struct kernel_set *set = set_argument(&call);
+  const struct view streams = floats(&call, 1, "streams"), y = floats(&call, 2, "y"), post = floats(&call, 3, "post");
+  const struct view mix = floats(&call, 4, "mix");
+  const size_t threads = whole(&call, 5, "threads", 1);
+  const size_t n = post.length ? mix.length / post.length : 0;
+  if (!call.failed && (!n || post.length * n != mix.length || post.length % n))
+    fail(&call, 0, "%zu weights and %zu of the mixing", post.length, mix.length);
+  if (call.failed) return NULL;
+  struct stream_pieces pieces = {.forward = set->forward,
+                                 .tokens = post.length / n,
+                                 .n = n,
+                                 .streams = streams.data,
+                                 .y = y.data,
+                                 .post = post.data,
+                                 .mix = mix.data};
+  return streams_any(&call, &pieces, streams.length, y.length, threads);
+}
+
 #define FORWARD_FUNCTIONS \
   {"gemm", gemm}, {"rmsNorm", rms_norm}, {"softmax", softmax}, {"swiglu", swiglu}, {"hadamard", hadamard}, \
       {"topK", top_k}, {"attend", attend}, {"indexScores", index_scores}, {"roundF8", round_f8}, {"roundF4", round_f4}, \
-      {"roundBf16", round_bf16}
+      {"roundBf16", round_bf16}, {"streamsIn", streams_in}, {"streamsOut", streams_out}

@@ -106,4 +106,6 @@ const struct forward V4(forward) = {
     .round_f8 = V4(round_f8),
     .round_f4 = V4(round_f4),
     .round_bf16 = V4(round_bf16),
+    .streams_in = V4(streams_in),
+    .streams_out = V4(streams_out),
 };

@@ -14,6 +14,8 @@ struct attention_job {
   float *out; /* [heads, dim] */
 };
 
+enum { MAX_STREAMS = 16 };
+
 struct forward {
   void (*rms_norm)(const float *x, size_t rows, size_t cols, float epsilon, const float *weight, float *out);
   void (*softmax)(float *x, size_t rows, size_t cols, const float *sinks);
@@ -26,6 +28,9 @@ struct forward {
   ptrdiff_t (*round_f8)(float *x, size_t rows, size_t stride, size_t cols, size_t group);
   ptrdiff_t (*round_f4)(float *x, size_t rows, size_t stride, size_t cols, size_t group);
   void (*round_bf16)(float *x, size_t count);
+  /* out[t] = sum_i pre[t, i] X[t, i]; and X'[t, j] = post[t, j] y[t] + sum_i mix[t, i, j] X[t, i], in place. */
+  void (*streams_in)(const float *streams, size_t tokens, size_t n, size_t hidden, const float *pre, float *out);
+  void (*streams_out)(float *streams, size_t tokens, size_t n, size_t hidden, const float *y, const float *post, const float *mix);
 };
 
 #endif

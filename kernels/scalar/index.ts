@@ -29,6 +29,7 @@ import { q6_K } from "./q6_k.ts";
 import { q8_0 } from "./q8_0.ts";
 import { roundBf16, roundF4, roundF8 } from "./rounding.ts";
 import { safetensorsTwins } from "./safetensors.ts";
+import { streamsIn, streamsOut } from "./streams.ts";
 
 export const codecs: Partial<Record<DecodableFormat, BlockCodec>> = {
   f32,
@@ -99,6 +100,8 @@ export const scalar: Kernels = {
   decodeFp4,
   repackMxfp4,
   compare,
+  streamsIn,
+  streamsOut,
   gemm: (options) => gemm(options, codecs),
   rmsNorm,
   softmax,

@@ -8,7 +8,7 @@ import {
 import type { Context } from "./context.ts";
 import type { Linear } from "./linear.ts";
 import { rmsNorm } from "./norm.ts";
-import { ropeFrequencies, rotate } from "./rope.ts";
+import { ropeFrequencies, rotate, rotationAt } from "./rope.ts";
 import { RowBuffer } from "./row-buffer.ts";
 
 export interface CompressorWeights {
@@ -39,17 +39,21 @@ export interface AttentionWeights {
 
 /** What a layer's attention keeps of the tokens it has seen (model spec 4.1). */
 export interface AttentionState {
-  /** Key-value rows by absolute position; only the last `slidingWindow` are read. */
-  readonly raw: RowBuffer;
+  /**
+   * Keys, which are values too: the last `slidingWindow` tokens in a ring, token t at row t mod slidingWindow, and
+   * behind the ring the compressed rows.
+   */
+  readonly keys: RowBuffer;
   readonly compressed?: CompressorState;
   readonly index?: CompressorState;
 }
 
 export function createAttentionState(config: ModelConfig, ratio: number): AttentionState {
+  const keys = new RowBuffer(config.headDim, config.slidingWindow);
   return {
-    raw: new RowBuffer(config.headDim),
-    ...(ratio !== 0 && { compressed: createCompressorState(config.headDim) }),
-    ...(ratio === 4 && { index: createCompressorState(config.indexer.headDim) }),
+    keys,
+    ...(ratio !== 0 && { compressed: createCompressorState(keys) }),
+    ...(ratio === 4 && { index: createCompressorState(new RowBuffer(config.indexer.headDim)) }),
   };
 }
 
@@ -73,6 +77,7 @@ export function attention(
     qLoraRank,
     rmsNormEpsilon: epsilon,
     outputGroups,
+    slidingWindow: window,
     indexer,
   } = config;
   const { bf16, activation } = rounding;
@@ -111,77 +116,80 @@ export function attention(
   const out = new Float32Array(count * headCount * headDim);
   for (let i = 0; i < count; i++) {
     const t = position + i;
-    const row = rowOf(kv, i, headDim);
-    rotate(row, t, frequencies);
+    const rotation = rotationAt(t, frequencies);
+    const row = rowOf(kv, i);
+    rotate(row, headDim, rotation);
     bf16(row);
     rounding.cachedRow(row, config.ropeDim);
-    state.raw.push(row);
-    const keys: Float32Array[] = [];
-    for (let s = Math.max(0, t - config.slidingWindow + 1); s <= t; s++) keys.push(state.raw.row(s));
+    state.keys.set(t % window, row);
+    let compressed = NO_ROWS;
     if (state.compressed && compressor && rowTraits) {
       compressToken(state.compressed, rowTraits, t, rowOf(compressor.a, i), rowOf(compressor.g, i));
       const visible = Math.floor((t + 1) / ratio);
-      let chosen: Int32Array | undefined;
       if (state.index && index) {
         compressToken(state.index, index.traits, t, rowOf(index.a, i), rowOf(index.g, i));
         if (visible > indexer.topK) {
-          const queries = rowOf(index.q, i, indexer.headCount * indexer.headDim);
-          for (let h = 0; h < indexer.headCount; h++) {
-            const query = rowOf(queries, h, indexer.headDim);
-            rotate(query, t, frequencies);
-            bf16(query);
-            rounding.indexRow(query);
-          }
-          const u = bf16(rowOf(index.u, i, indexer.headCount).map((value) => value * indexScale));
+          const queries = rowOf(index.q, i);
+          rotate(queries, indexer.headDim, rotation);
+          bf16(queries);
+          for (let h = 0; h < indexer.headCount; h++)
+            rounding.indexRow(queries.subarray(h * indexer.headDim, (h + 1) * indexer.headDim));
+          const u = bf16(rowOf(index.u, i).map((value) => value * indexScale));
           const scores = new Float32Array(visible);
           kernels.indexScores(queries, u, state.index.rows.first(visible), indexer.headDim, scores);
           bf16(scores);
-          chosen = new Int32Array(indexer.topK);
-          kernels.topK(scores, chosen);
-          onRows?.(i, chosen);
+          compressed = new Int32Array(indexer.topK);
+          kernels.topK(scores, compressed);
+          onRows?.(i, compressed);
         }
       }
-      for (const j of chosen ?? Array.from({ length: visible }, (_, k) => k))
-        keys.push(state.compressed.rows.row(j));
+      // No choice: all rows that are closed.
+      if (compressed.length === 0) compressed = Int32Array.from({ length: visible }, (_, j) => j);
     }
     const queries = rowOf(q, i);
-    for (let h = 0; h < headCount; h++) rotate(rowOf(queries, h, headDim), t, frequencies);
+    rotate(queries, headDim, rotation);
     bf16(queries);
     const outputs = rowOf(out, i);
     // One softmax over raw and compressed rows together; the sink takes part in the denominator only.
     kernels.attend({
       q: queries,
       headDim,
-      keys: gather(keys, headDim),
-      index: Int32Array.from(keys, (_, j) => j),
+      keys: state.keys.first(state.keys.length),
+      index: keyRows(t, window, compressed),
       scale: headDim ** -0.5,
       sinks: weights.sinks,
       out: outputs,
     });
     bf16(outputs);
-    for (let h = 0; h < headCount; h++) rotate(rowOf(outputs, h, headDim), t, frequencies, true);
+    rotate(outputs, headDim, rotation, true);
     bf16(outputs);
   }
   // wo_a has its codes multiplied in BF16: no rounding of its input to FP8.
   const u = bf16(groupedProjection(weights.woA, out, count, outputGroups));
   return bf16(weights.woB.apply(activation(u, weights.woB.in), count));
 
-  function rowOf(values: Float32Array, row: number, width = values.length / count): Float32Array {
-    return values.subarray(row * width, (row + 1) * width);
+  function rowOf(values: Float32Array, i: number): Float32Array {
+    const width = values.length / count;
+    return values.subarray(i * width, (i + 1) * width);
   }
+}
+
+const NO_ROWS = new Int32Array(0);
+
+/** Where the keys of token t lie: its window, oldest first, then the compressed rows. */
+function keyRows(t: number, window: number, compressed: Int32Array): Int32Array {
+  const first = Math.max(0, t - window + 1);
+  const raw = t - first + 1;
+  const rows = new Int32Array(raw + compressed.length);
+  for (let s = first; s <= t; s++) rows[s - first] = s % window;
+  for (let j = 0; j < compressed.length; j++) rows[raw + j] = window + compressed[j];
+  return rows;
 }
 
 const projections = ({ wkv, wgate }: CompressorWeights, x: Float32Array, count: number) => ({
   a: wkv.apply(x, count),
   g: wgate.apply(x, count),
 });
-
-/** Rows copied one after the other: keys come from the window and from the compressed rows. */
-function gather(rows: readonly Float32Array[], width: number): Float32Array {
-  const all = new Float32Array(rows.length * width);
-  for (const [j, row] of rows.entries()) all.set(row, j * width);
-  return all;
-}
 
 /** u[t, g] = wo_a[rows of group g] . o[t, g]: each run of heads has its own low-rank projection. */
 function groupedProjection(woA: Linear, o: Float32Array, count: number, groups: number): Float32Array {

@@ -1,7 +1,7 @@
 import { rmsNorm } from "./norm.ts";
-import { rotate } from "./rope.ts";
+import { rotate, rotationAt } from "./rope.ts";
 import type { Rounding } from "./rounding.ts";
-import { RowBuffer } from "./row-buffer.ts";
+import type { RowBuffer } from "./row-buffer.ts";
 
 /** What turns runs of tokens into compressed rows (model spec 3.5): CSA (ratio 4, overlapping), HCA (ratio 128). */
 export interface CompressorTraits {
@@ -17,7 +17,7 @@ export interface CompressorTraits {
   readonly finish: (row: Float32Array) => void;
 }
 
-/** The finished rows, and the tokens of the open block (and, for CSA, of the block before). */
+/** Where finished rows go, and the tokens of the open block (and, for CSA, of the block before). */
 export interface CompressorState {
   readonly rows: RowBuffer;
   /** Projections a and gates g of the open block's tokens, `[token, halves * dim]`. */
@@ -25,8 +25,8 @@ export interface CompressorState {
   readonly previous: { a: readonly Float32Array[]; g: readonly Float32Array[] };
 }
 
-export const createCompressorState = (dim: number): CompressorState => ({
-  rows: new RowBuffer(dim),
+export const createCompressorState = (rows: RowBuffer): CompressorState => ({
+  rows,
   open: { a: [], g: [] },
   previous: { a: [], g: [] },
 });
@@ -60,25 +60,33 @@ function finishRow(
 ): Float32Array {
   // CSA: the current block contributes its second half, the block before it (if any) its first half.
   const overlap = ratio === 4;
-  const candidates = [
-    ...state.open.a.map((a, i) => ({ a, g: state.open.g[i], from: overlap ? dim : 0 })),
-    ...(overlap ? state.previous.a.map((a, i) => ({ a, g: state.previous.g[i], from: 0 })) : []),
-  ];
-  const row = new Float32Array(dim);
-  for (let k = 0; k < dim; k++) {
-    const peak = Math.max(...candidates.map(({ g, from }) => g[from + k]));
-    let total = 0;
-    let sum = 0;
-    for (const { a, g, from } of candidates) {
-      const weight = Math.exp(g[from + k] - peak);
-      total += weight;
-      sum += weight * a[from + k];
-    }
-    row[k] = sum / total;
+  const half = (row: Float32Array, from: number): Float32Array => row.subarray(from, from + dim);
+  const from = overlap ? dim : 0;
+  const a = state.open.a.map((row) => half(row, from));
+  const g = state.open.g.map((row) => half(row, from));
+  if (overlap) {
+    a.push(...state.previous.a.map((row) => half(row, 0)));
+    g.push(...state.previous.g.map((row) => half(row, 0)));
   }
+  const row = softmaxPool(a, g, dim);
   bf16(rmsNorm(bf16(row), dim, epsilon, norm));
-  rotate(row, blockStart, frequencies);
+  rotate(row, dim, rotationAt(blockStart, frequencies));
   bf16(row);
   finish(row);
   return row;
+}
+
+/** P[k] = sum_c softmax_c(g[c][k]) a[c][k]: every channel has its own softmax over the candidates. */
+function softmaxPool(a: readonly Float32Array[], g: readonly Float32Array[], dim: number): Float32Array {
+  const peak = new Float64Array(dim).fill(Number.NEGATIVE_INFINITY);
+  for (const gates of g) for (let k = 0; k < dim; k++) if (gates[k] > peak[k]) peak[k] = gates[k];
+  const total = new Float64Array(dim);
+  const sum = new Float64Array(dim);
+  for (const [c, gates] of g.entries())
+    for (let k = 0; k < dim; k++) {
+      const weight = Math.exp(gates[k] - peak[k]);
+      total[k] += weight;
+      sum[k] += weight * a[c][k];
+    }
+  return Float32Array.from(sum, (value, k) => value / total[k]);
 }

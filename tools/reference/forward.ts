@@ -75,12 +75,7 @@ export async function headInput(
   streams: Float32Array,
 ): Promise<Float32Array> {
   const { bf16 } = context.rounding;
-  const width = config.mhc.streams * config.hiddenSize;
-  const count = streams.length / width;
-  const head = await loadMhc(loader, "hc_head_");
-  const x = new Float32Array(count * config.hiddenSize);
-  for (let t = 0; t < count; t++)
-    x.set(hcCollapse(streams.subarray(t * width, (t + 1) * width), head, config), t * config.hiddenSize);
+  const x = hcCollapse(context, streams, await loadMhc(loader, "hc_head_"));
   const normed = rmsNorm(
     bf16(x),
     config.hiddenSize,

@@ -60,21 +60,16 @@ export async function runLayer(
 }
 
 async function sublayer(
-  { config, rounding: { bf16 } }: Context,
+  context: Context,
   streams: Float32Array,
   mhc: MhcWeights,
   norm: Float32Array,
   run: (x: Float32Array) => Promise<Float32Array>,
 ): Promise<void> {
-  const { hiddenSize } = config;
-  const width = config.mhc.streams * hiddenSize;
-  const count = streams.length / width;
-  const of = (values: Float32Array, token: number, size: number): Float32Array =>
-    values.subarray(token * size, (token + 1) * size);
-  const mixings = Array.from({ length: count }, (_, t) => hcIn(of(streams, t, width), mhc, config));
-  const x = new Float32Array(count * hiddenSize);
-  for (const [t, mixing] of mixings.entries()) x.set(mixing.x, t * hiddenSize);
-  const y = await run(bf16(rmsNorm(bf16(x), hiddenSize, config.rmsNormEpsilon, norm)));
-  for (const [t, mixing] of mixings.entries()) hcOut(of(streams, t, width), of(y, t, hiddenSize), mixing);
+  const { hiddenSize, rmsNormEpsilon } = context.config;
+  const { bf16 } = context.rounding;
+  const mixings = hcIn(context, streams, mhc);
+  const y = await run(bf16(rmsNorm(bf16(mixings.x), hiddenSize, rmsNormEpsilon, norm)));
+  hcOut(context, streams, y, mixings);
   bf16(streams);
 }

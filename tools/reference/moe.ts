@@ -18,29 +18,29 @@ export interface MoeWeights {
   readonly expert: (id: number) => Promise<ExpertWeights>;
 }
 
-/** Which experts a token goes to, with their weights. */
-interface Route {
-  readonly expert: number;
-  readonly weight: number;
+/** The tokens of one expert, with the weights it has in them. */
+interface Members {
+  readonly tokens: number[];
+  readonly weights: number[];
 }
 
 /** sqrt(softplus(l)) */
 const score = (logit: number): number => Math.sqrt(logit > 20 ? logit : Math.log1p(Math.exp(logit)));
 
-/** The routes of one token (model spec 3.7): weights come from the gate's scores, also where the hash table chooses. */
+/** The experts of one token (model spec 3.7) and their weights: these come from the gate's scores, also where the hash table chooses. */
 function route(
   { config, kernels }: Context,
   { bias, tid2eid }: MoeWeights,
   logits: Float32Array,
   token: number,
-): Route[] {
+): { readonly experts: Int32Array; readonly weights: Float64Array } {
   const k = config.expertsPerToken;
   const scores = logits.map(score);
-  const chosen = new Int32Array(k);
-  if (tid2eid) chosen.set(tid2eid.subarray(token * k, (token + 1) * k));
-  else kernels.topK(bias ? scores.map((s, e) => s + bias[e]) : scores, chosen);
-  const total = chosen.reduce((sum, e) => sum + scores[e], 0) + 1e-20;
-  return Array.from(chosen, (expert) => ({ expert, weight: (scores[expert] / total) * config.routedScale }));
+  const experts = new Int32Array(k);
+  if (tid2eid) experts.set(tid2eid.subarray(token * k, (token + 1) * k));
+  else kernels.topK(bias ? scores.map((s, e) => s + bias[e]) : scores, experts);
+  const total = experts.reduce((sum, e) => sum + scores[e], 0) + 1e-20;
+  return { experts, weights: Float64Array.from(experts, (e) => (scores[e] / total) * config.routedScale) };
 }
 
 /** G = min(w1 x, limit), U = clamp(w3 x, ±limit), h = weight silu(G) U, y = w2 h. */
@@ -68,29 +68,39 @@ export async function moe(
 ): Promise<Float32Array> {
   const { hiddenSize, expertCount } = context.config;
   const logits = weights.gate.apply(x, ids.length);
-  const members = new Map<number, { token: number; weight: number }[]>();
+  const members = new Map<number, Members>();
   for (const [token, id] of ids.entries()) {
     const own = logits.subarray(token * expertCount, (token + 1) * expertCount);
-    const routes = route(context, weights, own, id);
-    onExperts?.(
-      token,
-      Int32Array.from(routes, ({ expert }) => expert),
-    );
-    for (const { expert, weight } of routes)
-      members.set(expert, [...(members.get(expert) ?? []), { token, weight }]);
+    const chosen = route(context, weights, own, id);
+    onExperts?.(token, chosen.experts);
+    for (const [i, expert] of chosen.experts.entries()) {
+      const group = members.get(expert) ?? { tokens: [], weights: [] };
+      group.tokens.push(token);
+      group.weights.push(chosen.weights[i]);
+      members.set(expert, group);
+    }
   }
   const y = new Float32Array(x.length);
-  for (const expert of [...members.keys()].sort((a, b) => a - b)) {
-    const tokens = members.get(expert) as { token: number; weight: number }[];
+  const order = [...members.keys()].sort((a, b) => a - b);
+  let next = order.length > 0 ? weights.expert(order[0]) : undefined;
+  for (const [i, expert] of order.entries()) {
+    const { tokens, weights: routing } = members.get(expert) as Members;
+    const matrices = (await next) as ExpertWeights;
+    // The next expert is read while this one computes.
+    next = i + 1 < order.length ? weights.expert(order[i + 1]) : undefined;
+    next?.catch(() => {});
     const gathered = new Float32Array(tokens.length * hiddenSize);
-    for (const [i, { token }] of tokens.entries())
-      gathered.set(x.subarray(token * hiddenSize, (token + 1) * hiddenSize), i * hiddenSize);
-    const routing = Float32Array.from(tokens, ({ weight }) => weight);
-    const out = expertOutput(context, await weights.expert(expert), gathered, routing);
-    for (const [i, { token }] of tokens.entries())
-      for (let k = 0; k < hiddenSize; k++) y[token * hiddenSize + k] += out[i * hiddenSize + k];
+    for (const [row, token] of tokens.entries())
+      gathered.set(x.subarray(token * hiddenSize, (token + 1) * hiddenSize), row * hiddenSize);
+    const out = expertOutput(context, matrices, gathered, Float32Array.from(routing));
+    for (const [row, token] of tokens.entries()) addRow(y, token, out, row, hiddenSize);
   }
   const shared = expertOutput(context, weights.shared, x, null);
   for (let i = 0; i < y.length; i++) y[i] += shared[i];
   return context.rounding.bf16(y);
+}
+
+function addRow(y: Float32Array, token: number, out: Float32Array, row: number, width: number): void {
+  const [to, from] = [token * width, row * width];
+  for (let k = 0; k < width; k++) y[to + k] += out[from + k];
 }

@@ -35,10 +35,7 @@ export async function forwardMtp(
   bf16(z);
   const weights = await loadLayer(loader, "mtp.0.", 0);
   await runLayer(context, weights, [{ state: createAttentionState(config, 0), position: 0, count }], z, next);
-  const head = await loadMhc(loader, "mtp.0.hc_head_");
-  const x = new Float32Array(count * hiddenSize);
-  for (let i = 0; i < count; i++)
-    x.set(hcCollapse(z.subarray(i * width, (i + 1) * width), head, config), i * hiddenSize);
+  const x = hcCollapse(context, z, await loadMhc(loader, "mtp.0.hc_head_"));
   bf16(rmsNorm(bf16(x), hiddenSize, epsilon, await loader.vector("mtp.0.norm.weight")));
   return (await loader.matrix("head.weight")).apply(x, count);
 }

@@ -21,24 +21,30 @@ export function ropeFrequencies(config: ModelConfig, ratio: number): Float32Arra
   });
 }
 
+/** Cosines and sines of the angles by which one position rotates. */
+export interface Rotation {
+  readonly cos: Float32Array;
+  readonly sin: Float32Array;
+}
+
+/** The angle is the f32 product of position and frequency, as the official code computes it. */
+export function rotationAt(position: number, frequencies: Float32Array): Rotation {
+  const angles = frequencies.map((f) => position * f);
+  return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
+}
+
 /**
- * Rotates the last 2 * frequencies.length dimensions of one row in place, adjacent pairs (x[2j], x[2j+1]) by
- * position * f_j; `inverse` rotates back. The angle is the f32 product, as the official code computes it.
+ * Rotates the last dimensions of every row of `width` values in place, adjacent pairs (x[2j], x[2j+1]) by the j-th
+ * angle; `inverse` rotates back.
  */
-export function rotate(
-  row: Float32Array,
-  position: number,
-  frequencies: Float32Array,
-  inverse = false,
-): void {
-  const first = row.length - 2 * frequencies.length;
-  for (let j = 0; j < frequencies.length; j++) {
-    const angle = Math.fround(position * frequencies[j]);
-    const cos = Math.fround(Math.cos(angle));
-    const sin = Math.fround(inverse ? -Math.sin(angle) : Math.sin(angle));
-    const a = row[first + 2 * j];
-    const b = row[first + 2 * j + 1];
-    row[first + 2 * j] = a * cos - b * sin;
-    row[first + 2 * j + 1] = a * sin + b * cos;
-  }
+export function rotate(rows: Float32Array, width: number, { cos, sin }: Rotation, inverse = false): void {
+  const pairs = cos.length;
+  for (let at = width - 2 * pairs; at < rows.length; at += width)
+    for (let j = 0; j < pairs; j++) {
+      const s = inverse ? -sin[j] : sin[j];
+      const a = rows[at + 2 * j];
+      const b = rows[at + 2 * j + 1];
+      rows[at + 2 * j] = a * cos[j] - b * s;
+      rows[at + 2 * j + 1] = a * s + b * cos[j];
+    }
 }

@@ -1,12 +1,13 @@
-/** A growing list of rows of one width, kept in one array. */
+/** A growing list of rows of one width, kept in one array; the first `reserved` of them are there from the beginning. */
 export class RowBuffer {
   readonly width: number;
-  length = 0;
+  length: number;
   #values: Float32Array;
 
-  constructor(width: number) {
+  constructor(width: number, reserved = 0) {
     this.width = width;
-    this.#values = new Float32Array(64 * width);
+    this.length = reserved;
+    this.#values = new Float32Array((reserved + 64) * width);
   }
 
   push(row: Float32Array): void {
@@ -20,12 +21,12 @@ export class RowBuffer {
     this.length++;
   }
 
+  set(index: number, row: Float32Array): void {
+    this.#values.set(row, index * this.width);
+  }
+
   /** The first `count` rows, one after the other. */
   first(count: number): Float32Array {
     return this.#values.subarray(0, count * this.width);
-  }
-
-  row(index: number): Float32Array {
-    return this.#values.subarray(index * this.width, (index + 1) * this.width);
   }
 }
