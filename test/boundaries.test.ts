@@ -51,6 +51,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/model",
     "tools/checkpoint",
     "tools/peers",
+    "tools/reference",
     "tools/demo/embedded.ts",
     "kernels",
   ],

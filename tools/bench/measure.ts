@@ -1,5 +1,5 @@
 /** Median of a list of numbers; the list is sorted in place. */
-function median(values: number[]): number {
+export function median(values: number[]): number {
   values.sort((a, b) => a - b);
   return values[values.length >> 1];
 }

@@ -1,4 +1,5 @@
 import { renderTable } from "../lib/table.ts";
+import type { ForwardBenchRow } from "./bench-forward.ts";
 import type { KernelBenchRow } from "./bench-kernels.ts";
 
 const COLUMNS = [
@@ -81,5 +82,27 @@ function errorTable(errors: readonly KernelBenchRow[]): string {
         ...distributions.map((distribution) => at(distribution)?.errorOfPeer?.toFixed(3) ?? ""),
       ];
     }),
+  );
+}
+
+/** Prefill and decode for people. */
+export function renderForward(rows: readonly ForwardBenchRow[]): string {
+  return renderTable(
+    [
+      { title: "phase" },
+      { title: "tokens", align: "right" },
+      { title: "threads", align: "right" },
+      { title: "tokens/s", align: "right" },
+      { title: "llama.cpp", align: "right" },
+      { title: "ours over theirs", align: "right" },
+    ],
+    rows.map(({ phase, tokens, threads, ours, llama, ratio }) => [
+      phase,
+      String(tokens),
+      String(threads),
+      ours.toPrecision(3),
+      llama?.toPrecision(3) ?? "",
+      ratio?.toFixed(2) ?? "",
+    ]),
   );
 }

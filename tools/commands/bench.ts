@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { Argv, CommandModule } from "yargs";
 import { type CommonArgs, printResult } from "./output.ts";
 
@@ -48,10 +49,52 @@ const kernelsCommand: CommandModule<CommonArgs, Args> = {
   },
 };
 
+interface ForwardArgs extends CommonArgs {
+  model: string;
+  gguf: string | undefined;
+  tokens: number;
+  decoded: number;
+  threads: number;
+  repeats: number;
+}
+
+const forwardCommand: CommandModule<CommonArgs, ForwardArgs> = {
+  command: "forward <model>",
+  describe:
+    "Speed of the reference pass on a checkpoint or GGUF, beside llama.cpp on a GGUF of the same model",
+  builder: (yargs: Argv<CommonArgs>) =>
+    yargs
+      .positional("model", { type: "string", demandOption: true, describe: "checkpoint folder or .gguf" })
+      .option("gguf", {
+        type: "string",
+        describe: "the file that llama.cpp runs (default: the model itself)",
+      })
+      .option("tokens", { type: "number", default: 1024, describe: "tokens of the prompt" })
+      .option("decoded", { type: "number", default: 16, describe: "single tokens after it" })
+      .option("threads", { type: "number", default: availableParallelism(), describe: "of both" })
+      .option("repeats", {
+        type: "number",
+        default: 3,
+        describe: "alternated runs; medians are printed",
+      }) as unknown as Argv<ForwardArgs>,
+  handler: async (args) => {
+    const { benchForward } = await import("../bench/bench-forward.ts");
+    const { renderForward } = await import("../bench/render.ts");
+    const { announceKernels } = await import("./kernels.ts");
+    announceKernels(args);
+    const gguf = args.gguf ?? (args.model.endsWith(".gguf") ? args.model : undefined);
+    const rows = await benchForward({ ...args, gguf });
+    printResult(args, rows, () => renderForward(rows));
+  },
+};
+
 export const benchCommand: CommandModule<CommonArgs, CommonArgs> = {
   command: "bench",
   describe: "Measure this machine",
   builder: (yargs: Argv<CommonArgs>) =>
-    yargs.command(kernelsCommand).demandCommand(1, "name what to measure: kernels"),
+    yargs
+      .command(kernelsCommand)
+      .command(forwardCommand)
+      .demandCommand(1, "name what to measure: kernels or forward"),
   handler: () => {},
 };
