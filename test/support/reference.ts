@@ -1,3 +1,4 @@
+import type { Kernels } from "../../kernels/kernels.ts";
 import { chooseKernels } from "../../kernels/load.ts";
 import { openCheckpoint } from "../../tools/checkpoint/open.ts";
 import {
@@ -9,13 +10,14 @@ import {
 } from "../../tools/reference/forward.ts";
 import type { Numerics } from "../../tools/reference/rounding.ts";
 
-const { kernels } = chooseKernels();
+const { kernels: chosen } = chooseKernels();
 
 /** Opens a checkpoint as a model, for as long as `use` runs. */
 export async function withModel<T>(
   checkpoint: string,
   numerics: Numerics,
   use: (model: ReferenceModel) => Promise<T>,
+  kernels: Kernels = chosen,
 ): Promise<T> {
   const source = await openCheckpoint(checkpoint);
   try {
@@ -47,9 +49,14 @@ export const referenceLogits = (
   checkpoint: string,
   numerics: Numerics,
   tokens: readonly number[],
-  options?: ForwardOptions,
+  { kernels, ...options }: ForwardOptions & { readonly kernels?: Kernels } = {},
 ): Promise<Float32Array> =>
-  withModel(checkpoint, numerics, (model) => forward(model, createSequence(model.config), tokens, options));
+  withModel(
+    checkpoint,
+    numerics,
+    (model) => forward(model, createSequence(model.config), tokens, options),
+    kernels,
+  );
 
 export const largestDifference = (a: Float32Array, b: Float32Array): number =>
   a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);

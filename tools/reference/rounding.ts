@@ -41,7 +41,11 @@ const ACTIVATION_GROUP = 128;
 export function roundingOf(numerics: Numerics, kernels: ForwardKernels): Rounding {
   if (numerics === "fp32") return { bf16: same, activation: same, cachedRow: () => {}, indexRow: () => {} };
   const finite = (result: number): void => {
-    if (result !== OK) throw new RangeError(`a value to be rounded is not finite at ${result}`);
+    if (result !== OK)
+      throw dataError({
+        what: "the forward pass meets a value that is not finite, which FP8 and FP4 cannot hold",
+        next: "look for NaN, infinities or absurd scales among the weights",
+      });
   };
   const cachedRow = (row: Float32Array, ropeDim: number): void =>
     finite(kernels.roundF8(row, row.length, row.length - ropeDim, 64));

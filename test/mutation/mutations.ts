@@ -1,0 +1,218 @@
+/** A deliberate error: `search` stands exactly once in `file`, and `replace` in its place makes the pass wrong. */
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly search: string;
+  readonly replace: string;
+  /**
+   * `official` for a rounding point that no other numerics have: its chaos catches any change of the last digits, so
+   * it is asked only where the others have nothing to say.
+   */
+  readonly judge: "fp32 and qat" | "official";
+}
+
+const of = (
+  file: string,
+  mutations: readonly (readonly [string, string, string])[],
+  judge: Mutation["judge"] = "fp32 and qat",
+): Mutation[] =>
+  mutations.map(([name, search, replace]) => ({
+    judge,
+    name,
+    file: `tools/reference/${file}.ts`,
+    search,
+    replace,
+  }));
+
+const NO_RELU = `((q: Float32Array, w: Float32Array, keys: Float32Array, dim: number, out: Float32Array) => {
+  for (let j = 0; j < out.length; j++) {
+    out[j] = 0;
+    for (let h = 0; h < w.length; h++)
+      for (let k = 0; k < dim; k++) out[j] += w[h] * q[h * dim + k] * keys[j * dim + k];
+  }
+})(`;
+
+const HALF_SPLIT = `const n = frequencies.length;
+  const at = row.length - 2 * n;
+  for (let j = 0; j < n; j++) {
+    const angle = position * frequencies[j] * (inverse ? -1 : 1);
+    const [a, b] = [row[at + j], row[at + n + j]];
+    row[at + j] = a * Math.cos(angle) - b * Math.sin(angle);
+    row[at + n + j] = a * Math.sin(angle) + b * Math.cos(angle);
+  }
+  if (n > 0) return;
+`;
+
+/** The higher index first among equal values. */
+const LAST_OF_TIES = `((values: Float32Array, indices: Int32Array) => {
+  const order = [...values.keys()].sort((a, b) => values[b] - values[a] || b - a);
+  indices.set(order.slice(0, indices.length));
+})(`;
+
+/** Errors that implementations of this model have made, or that a reader of its paper could make. */
+export const MUTATIONS: readonly Mutation[] = [
+  ...of("rope", [
+    [
+      "pairs of halves instead of neighbours",
+      "const first = row.length",
+      `${HALF_SPLIT}const first = row.length`,
+    ],
+    ["the first dimensions rotated", "const first = row.length - 2 * frequencies.length", "const first = 0"],
+    ["no YaRN", "if (ratio === 0) return frequencies", "return frequencies"],
+    ["YaRN on sliding layers", "if (ratio === 0) return frequencies", "if (ratio < 0) return frequencies"],
+    ["base of sliding layers everywhere", "ratio === 0 ? ropeTheta", "ratio >= 0 ? ropeTheta"],
+    ["YaRN the wrong way round", "const ramp = Math.min(", "const ramp = 1 - Math.min("],
+  ]),
+  ...of("mhc", [
+    ["mixing matrix transposed", "a[i * n + j] * old[i]", "a[j * n + i] * old[i]"],
+    ["one Sinkhorn iteration less", "iteration = 1; iteration", "iteration = 2; iteration"],
+    ["Sinkhorn ends with rows", "normalise(i * n, 1)", "normalise(i, n)"],
+    ["no epsilon after the softmax", "/ total + epsilon", "/ total"],
+    ["no epsilon in the pre-mix", "* scale[0] + base[i]) + epsilon", "* scale[0] + base[i])"],
+    ["no epsilon in the collapse", "+ config.mhc.epsilon", ""],
+    ["post without its factor 2", "2 * sigmoid(", "sigmoid("],
+    ["scales of post and mixing exchanged", "* scale[2]", "* scale[1]"],
+  ]),
+  ...of("moe", [
+    [
+      "gate clamped from below too",
+      "kernels.swiglu(",
+      "gate.forEach((g, i) => { gate[i] = Math.max(g, -config.swigluLimit); });\n  kernels.swiglu(",
+    ],
+    [
+      "shared expert not clamped",
+      "config.swigluLimit, weights",
+      "weights ? config.swigluLimit : 1e30, weights",
+    ],
+    [
+      "routed experts not clamped",
+      "config.swigluLimit, weights",
+      "weights ? 1e30 : config.swigluLimit, weights",
+    ],
+    [
+      "bias in the weights",
+      "weight: (scores[expert] / total)",
+      "weight: ((scores[expert] + (bias?.[expert] ?? 0)) / total)",
+    ],
+    ["no bias in the choice", "s + bias[e]", "s + 0 * bias[e]"],
+    ["hash table ignored", "if (tid2eid)", "if (tid2eid && k < 0)"],
+    ["no routed scale", "* config.routedScale", ""],
+    ["weights not normalised", "(scores[expert] / total)", "scores[expert]"],
+    ["no root of the softplus", "Math.sqrt(logit", "(logit"],
+    ["no shared expert", "y[i] += shared[i]", "y[i] += 0 * shared[i]"],
+    ["ties to the last expert", "kernels.topK(", LAST_OF_TIES],
+  ]),
+  ...of("attention", [
+    ["window one longer", "t - config.slidingWindow + 1", "t - config.slidingWindow"],
+    ["window one shorter", "t - config.slidingWindow + 1", "t - config.slidingWindow + 2"],
+    [
+      "CSA row visible one token late",
+      "Math.floor((t + 1) / ratio)",
+      "Math.floor((t + (ratio === 4 ? 0 : 1)) / ratio)",
+    ],
+    [
+      "HCA row visible one token late",
+      "Math.floor((t + 1) / ratio)",
+      "Math.floor((t + (ratio === 4 ? 1 : 0)) / ratio)",
+    ],
+    ["no ReLU in the indexer", "kernels.indexScores(", NO_RELU],
+    ["sign of the indexer's scores", "value * indexScale", "value * -indexScale"],
+    ["indexer query not rotated", "rotate(query, t,", "rotate(query, 0,"],
+    ["one row less than top-k", "new Int32Array(indexer.topK)", "new Int32Array(indexer.topK - 1)"],
+    ["ties to the last row", "kernels.topK(", LAST_OF_TIES],
+    ["no inverse rotation", "t, frequencies, true)", "0, frequencies, true)"],
+    ["no sink", "sinks: weights.sinks,", ""],
+    [
+      "a sink with a value",
+      "bf16(outputs);\n    for",
+      "outputs.forEach((o, i) => { outputs[i] = o + 0.05 * Math.exp(weights.sinks[Math.floor(i / headDim)]); });\n    for",
+    ],
+    [
+      "queries with the sliding base",
+      "rotate(rowOf(queries, h, headDim), t, frequencies)",
+      "rotate(rowOf(queries, h, headDim), t, ropeFrequencies(config, 0))",
+    ],
+    [
+      "no norm of query heads",
+      "rmsNorm(bf16(weights.wqB.apply(qr8, count)), headDim, epsilon)",
+      "bf16(weights.wqB.apply(qr8, count))",
+    ],
+    ["query norm without weight", "qLoraRank, epsilon, weights.qNorm)", "qLoraRank, epsilon)"],
+    ["key norm without weight", "headDim, epsilon, weights.kvNorm)", "headDim, epsilon)"],
+    ["scale of the rotated part only", "scale: headDim ** -0.5", "scale: config.ropeDim ** -0.5"],
+    ["output groups exchanged", "(t * groups + g) * woA.in", "(t * groups + (g + 1) % groups) * woA.in"],
+    ["CSA blocks counted from the chunk", "index.traits, t,", "index.traits, i,"],
+    [
+      "blocks counted from the chunk",
+      "compressToken(state.compressed, rowTraits, t,",
+      "compressToken(state.compressed, rowTraits, i,",
+    ],
+  ]),
+  ...of("compressor", [
+    ["gates without position", "value + ape[slot * width + k]", "value + 0 * ape[slot * width + k]"],
+    ["halves exchanged", "from: overlap ? dim : 0", "from: 0"],
+    ["no overlap", "...(overlap ? state.previous", "...(ratio < 0 ? state.previous"],
+    ["row rotated by its last token", "position - ratio + 1)", "position)"],
+    ["row norm without weight", "dim, epsilon, norm)", "dim, epsilon)"],
+  ]),
+  ...of("rounding", [
+    ["FQ8 over all dimensions", "row.length - ropeDim, 64", "row.length, 64"],
+    ["FQ4 without Hadamard", "indexRow: (row) => fq4(hadamard(row)) }", "indexRow: (row) => fq4(row) }"],
+    ["activations in groups of 64", "ACTIVATION_GROUP = 128", "ACTIVATION_GROUP = 64"],
+    ["FQ8 in groups of 32", "ropeDim, 64)", "ropeDim, 32)"],
+  ]),
+  ...of("forward", [
+    [
+      "no state across chunks",
+      "state: state.layers[layer]",
+      "state: createAttentionState(config, config.compressRatios[layer])",
+    ],
+    ["position off by one after a chunk", "state.position += ids.length", "state.position += ids.length - 1"],
+    ["no final norm weight", 'await loader.vector("norm.weight")', "undefined"],
+  ]),
+  ...of("mtp", [
+    [
+      "hidden state of the next token",
+      "streams.slice(0, count * width)",
+      "streams.slice(width, (count + 1) * width)",
+    ],
+    ["norm of the trunk", '"mtp.0.norm.weight"', '"norm.weight"'],
+    [
+      "embedding added to the first stream only",
+      "Math.floor(i / width) * hiddenSize",
+      "Math.floor(i / hiddenSize) * hiddenSize",
+    ],
+  ]),
+  ...of("load-layer", [["up taken for gate", "}w1.weight", "}w3.weight"]]),
+  ...of("linear", [["scales of the first group for all", "(firstScale * scale.length) / scaleRows", "0"]]),
+  ...of(
+    "moe",
+    [
+      ["w2 sees unrounded activations", "activation(bf16(gate), w2.in)", "bf16(gate)"],
+      ["w1 and w3 see unrounded activations", "activation(x, config.hiddenSize)", "x"],
+      [
+        "gate logits in BF16",
+        "weights.gate.apply(x, ids.length)",
+        "context.rounding.bf16(weights.gate.apply(x, ids.length))",
+      ],
+    ],
+    "official",
+  ),
+  ...of(
+    "attention",
+    [
+      ["wq_a and wkv see unrounded activations", "activation(x, hiddenSize)", "x"],
+      ["wo_b sees unrounded activations", "activation(u, weights.woB.in)", "u"],
+      [
+        "wo_a sees FP8",
+        "groupedProjection(weights.woA, out,",
+        "groupedProjection(weights.woA, activation(out, headDim),",
+      ],
+      ["compressor sees FP8", "projections(weights.compressor, x,", "projections(weights.compressor, x8,"],
+      ["queries not rounded after rotation", "bf16(queries);", ""],
+    ],
+    "official",
+  ),
+  ...of("compressor", [["pooled row not rounded", "rmsNorm(bf16(row)", "rmsNorm((row)"]], "official"),
+  ...of("layer", [["streams stay in float32", "bf16(streams)", "(streams)"]], "official"),
+];
