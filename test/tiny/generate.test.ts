@@ -17,7 +17,7 @@ const generate = (args: readonly string[], checkpoint = DEMO_CHECKPOINT, input?:
   cli(["generate", checkpoint, ...args], input === undefined ? {} : { input });
 
 function continuation(args: readonly string[], checkpoint = DEMO_CHECKPOINT, input?: string): Continuation {
-  const result = generate([...args, "--json"], checkpoint, input);
+  const result = generate([...args, "--json", "--quiet"], checkpoint, input);
   expect(result).toMatchObject({ code: 0, stderr: "" });
   return JSON.parse(result.stdout) as Continuation;
 }
@@ -46,7 +46,7 @@ describe("what comes out", () => {
     expect(code).toBe(0);
     expect(stdout).toBe(`${expected.text}\n`);
     expect(stderr).toMatch(
-      /^\d+ \+ 24 tokens in .* \(prompt [\d.]+\/s, then [\d.]+\/s\), stopped at --max-tokens 24\n$/,
+      /^\d+ \+ 24 tokens in .* \(prompt [\d.]+\/s, then [\d.]+\/s\), stopped at --max-tokens 24\n$/m,
     );
     expect(generate([...args, "--quiet"])).toEqual({ code: 0, stdout, stderr: "" });
   });
