@@ -19,6 +19,8 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     await yargs([...argv])
       .scriptName("v4kit")
+      // Of a flag given twice the last one counts.
+      .parserConfiguration({ "duplicate-arguments-array": false })
       .usage(
         `$0 <command> [options]\n\nConvert, prove and measure DeepSeek-V4 checkpoints: ${pipelineArrow()}`,
       )
@@ -47,7 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
         // With a message the command line itself is wrong; without one a command has failed.
         throw error instanceof V4Error || !message
           ? error
-          : usageError({ what: message, next: "see v4kit --help" });
+          : usageError({ what: message.replace(/\s+/g, " "), next: "see v4kit --help" });
       })
       .parseAsync();
     // A command with a verdict has said so.
@@ -92,5 +94,12 @@ function report(error: unknown, argv: readonly string[]): number {
   if (argv.includes("--debug") && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return exitCode;
 }
+
+// A reader that has heard enough (`| head`) is no fault; anything else on the way to it is.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE")
+    process.stderr.write(`v4kit: ${(systemError(error, "standard output") as Error).message}\n`);
+  process.exit(EXIT.io);
+});
 
 process.exitCode = await main(hideBin(process.argv));

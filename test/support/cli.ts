@@ -13,13 +13,14 @@ export interface CliResult {
 /** Runs the compiled command line as a user would. */
 export function cli(
   args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; input?: string } = {},
 ): CliResult {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], {
     encoding: "utf8",
     maxBuffer: 1 << 28,
     env: { ...process.env, ...options.env },
     ...(options.cwd && { cwd: options.cwd }),
+    ...(options.input !== undefined && { input: options.input }),
   });
   return { code: status, stdout, stderr };
 }

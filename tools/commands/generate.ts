@@ -44,18 +44,31 @@ export const generateCommand: CommandModule<CommonArgs, Args> = {
         default: availableParallelism(),
         describe: "threads of the products; the text does not depend on it",
       })
+      // A value must follow; without this `-` would not count as one.
+      .nargs({
+        prompt: 1,
+        "prompt-file": 1,
+        "max-tokens": 1,
+        temperature: 1,
+        "top-p": 1,
+        seed: 1,
+        threads: 1,
+      })
       .conflicts("prompt", "prompt-file")
-      .check(({ prompt, "prompt-file": file, "max-tokens": most, temperature, "top-p": topP, threads }) => {
-        if (prompt === undefined && file === undefined) throw new Error("give --prompt or --prompt-file");
-        if (!Number.isInteger(most) || (most as number) < 1)
-          throw new Error("--max-tokens: expected a whole number of at least 1");
-        if (!((temperature as number) >= 0)) throw new Error("--temperature: expected 0 or more");
-        if (!((topP as number) > 0 && (topP as number) <= 1))
-          throw new Error("--top-p: expected more than 0, at most 1");
-        if (!Number.isInteger(threads) || threads < 1 || threads > 256)
-          throw new Error("--threads: expected 1 to 256");
-        return true;
-      }) as unknown as Argv<Args>,
+      .check(
+        ({ prompt, "prompt-file": file, "max-tokens": most, temperature, "top-p": topP, seed, threads }) => {
+          if (prompt === undefined && file === undefined) throw new Error("give --prompt or --prompt-file");
+          if (!Number.isInteger(most) || (most as number) < 1)
+            throw new Error("--max-tokens: expected a whole number of at least 1");
+          if (!((temperature as number) >= 0)) throw new Error("--temperature: expected 0 or more");
+          if (!((topP as number) > 0 && (topP as number) <= 1))
+            throw new Error("--top-p: expected more than 0, at most 1");
+          if (!Number.isInteger(seed)) throw new Error("--seed: expected a whole number");
+          if (!Number.isInteger(threads) || threads < 1 || threads > 256)
+            throw new Error("--threads: expected 1 to 256");
+          return true;
+        },
+      ) as unknown as Argv<Args>,
   handler: async (args) => {
     const { resolveSource } = await import("../hub/resolve.ts");
     const { continueText } = await import("../generate/continue-text.ts");

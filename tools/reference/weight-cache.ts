@@ -22,6 +22,11 @@ export function cachedLoader(loader: TensorLoader, budgetBytes: number): TensorL
     kept.set(key, entry);
     entry.value.then(
       ({ byteLength }) => {
+        // What can't stay must not drive out what can.
+        if (byteLength > budgetBytes) {
+          kept.delete(key);
+          return;
+        }
         entry.byteLength = byteLength;
         total += byteLength;
         for (const [name, oldest] of kept) {
@@ -38,9 +43,10 @@ export function cachedLoader(loader: TensorLoader, budgetBytes: number): TensorL
   };
   return {
     has: (name) => loader.has(name),
-    vector: (name) => cached(name, () => loader.vector(name)),
-    table: (name) => cached(name, () => loader.table(name)),
-    matrix: (name, rows) => (rows ? loader.matrix(name, rows) : cached(name, () => loader.matrix(name))),
+    vector: (name) => cached(`vector ${name}`, () => loader.vector(name)),
+    table: (name) => cached(`table ${name}`, () => loader.table(name)),
+    matrix: (name, rows) =>
+      rows ? loader.matrix(name, rows) : cached(`matrix ${name}`, () => loader.matrix(name)),
     rows: (name, ids) => loader.rows(name, ids),
   };
 }

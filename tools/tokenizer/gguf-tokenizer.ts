@@ -1,21 +1,6 @@
-import * as v from "valibot";
 import { bool, type GgufMetadata, type GgufValue, i32s, str, strs, u32 } from "../formats/gguf/values.ts";
 import { dataError } from "../lib/errors.ts";
-import { parseStrictJson } from "../lib/strict-json.ts";
-
-const TokenizerJson = v.object({
-  added_tokens: v.array(v.object({ id: v.number(), content: v.string(), special: v.boolean() })),
-  model: v.object({
-    type: v.optional(v.literal("BPE")),
-    // Not v.record: it drops keys such as "constructor", which are tokens.
-    vocab: v.custom<Readonly<Record<string, number>>>(
-      (value) => typeof value === "object" && value !== null,
-      "Expected a map",
-    ),
-    // Either "left right" or [left, right]; newer releases of the tokenizers library write pairs.
-    merges: v.array(v.union([v.string(), v.tuple([v.string(), v.string()])])),
-  }),
-});
+import { parseTokenizerJson } from "./tokenizer-json.ts";
 
 /** Token types of ggml vocabularies. */
 const TYPE = { normal: 1, control: 3, userDefined: 4, unused: 5 } as const;
@@ -37,17 +22,7 @@ export function tokenizerMetadata(
   file: string,
   facts: TokenizerFacts,
 ): [string, GgufValue][] {
-  const parsed = v.safeParse(TokenizerJson, parseStrictJson(json, file));
-  if (!parsed.success) {
-    const issue = parsed.issues[0];
-    throw dataError({
-      what: `not a byte-level BPE tokenizer: ${v.getDotPath(issue) ?? "(root)"}`,
-      file,
-      expected: issue.expected ?? "",
-      found: issue.received,
-    });
-  }
-  const { added_tokens: added, model } = parsed.output;
+  const { added_tokens: added, model } = parseTokenizerJson(json, file);
   const { vocabSize } = facts;
   const tokens: (string | undefined)[] = new Array(vocabSize).fill(undefined);
   const types: number[] = new Array(vocabSize).fill(TYPE.unused);

@@ -1,8 +1,8 @@
 import { Tokenizer as BpeTokenizer } from "@huggingface/tokenizers";
 import { dataError, inputError } from "../lib/errors.ts";
 import { MAX_TOKENIZER_BYTES } from "../lib/limits.ts";
-import { parseStrictJson } from "../lib/strict-json.ts";
 import { bytesOfToken } from "./byte-alphabet.ts";
+import { parseTokenizerJson, type TokenizerJson } from "./tokenizer-json.ts";
 import { unicodeSpaces } from "./unicode-spaces.ts";
 
 /** Byte-level BPE of a checkpoint. Nothing is added to a text: the chat encoding writes BOS itself. */
@@ -24,7 +24,7 @@ export interface TokenizerSource {
 export async function findTokenizer(source: TokenizerSource): Promise<Tokenizer | undefined> {
   const bytes = await source.readSidecar("tokenizer.json", MAX_TOKENIZER_BYTES);
   const file = `${source.location}/tokenizer.json`;
-  return bytes && createTokenizer(parseStrictJson(bytes, file), file);
+  return bytes && createTokenizer(parseTokenizerJson(bytes, file), file);
 }
 
 /** The tokenizer of a source that must have one. */
@@ -39,26 +39,20 @@ export async function openTokenizer(source: TokenizerSource): Promise<Tokenizer>
   return tokenizer;
 }
 
-interface TokenizerJson {
-  readonly added_tokens: readonly { readonly id: number; readonly content: string }[];
-  readonly model: { readonly vocab: Readonly<Record<string, number>> };
-}
-
 /** A tokenizer from the content of a tokenizer.json; `file` names it in messages. */
-function createTokenizer(json: unknown, file: string): Tokenizer {
-  let bpe: BpeTokenizer;
+function createTokenizer(json: TokenizerJson, file: string): Tokenizer {
   const texts: string[] = [];
-  const added = new Map<number, string>();
+  for (const [text, id] of Object.entries(json.model.vocab)) texts[id] = text;
+  const added = new Map(json.added_tokens.map(({ id, content }) => [id, content]));
+  let bpe: BpeTokenizer;
   try {
-    const { model, added_tokens } = json as TokenizerJson;
-    for (const [text, id] of Object.entries(model.vocab)) texts[id] = text;
-    for (const { id, content } of added_tokens) added.set(id, content);
     bpe = new BpeTokenizer(unicodeSpaces(json) as object, {});
   } catch (error) {
     throw dataError({ what: `not a tokenizer that can be used: ${(error as Error).message}`, file }, error);
   }
   const decodeStream = () => {
-    const utf8 = new TextDecoder();
+    // U+FEFF is a character of a text here, not the mark of a file.
+    const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
     return {
       push(id: number): string {
         const text = added.get(id);
@@ -70,7 +64,7 @@ function createTokenizer(json: unknown, file: string): Tokenizer {
     };
   };
   return {
-    vocabSize: Math.max(texts.length, ...[...added.keys()].map((id) => id + 1)),
+    vocabSize: [...added.keys()].reduce((size, id) => Math.max(size, id + 1), texts.length),
     encode: (text) => bpe.encode(text, { add_special_tokens: false }).ids,
     decodeStream,
     decode(ids) {

@@ -1,7 +1,7 @@
-/** Unicode White_Space, which `\s` means in the regular expressions of tokenizer.json; JavaScript's `\s` has U+FEFF and lacks U+0085. */
-const SPACES = "\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-
-/** A tokenizer.json whose patterns mean in JavaScript what they mean where they were written. */
+/**
+ * A tokenizer.json whose patterns mean in JavaScript what they mean where they were written: `\s` is Unicode's
+ * White_Space there, JavaScript's has U+FEFF and lacks U+0085.
+ */
 export function unicodeSpaces(json: unknown): unknown {
   if (Array.isArray(json)) return json.map(unicodeSpaces);
   if (typeof json !== "object" || json === null) return json;
@@ -18,13 +18,8 @@ export function unicodeSpaces(json: unknown): unknown {
   );
 }
 
-function explicitSpaces(pattern: string): string {
-  let inClass = false;
-  return pattern.replace(/\\(.)|[[\]]/gs, (whole, escaped: string | undefined) => {
-    if (whole === "[") inClass = true;
-    if (whole === "]") inClass = false;
-    if (escaped === "s") return inClass ? SPACES : `[${SPACES}]`;
-    if (escaped === "S" && !inClass) return `[^${SPACES}]`;
-    return whole;
-  });
-}
+/** Takes escapes one by one, so that the `s` of `\\s`, a backslash and a letter, stays what it is. */
+const explicitSpaces = (pattern: string): string =>
+  pattern.replace(/\\(.)/gsu, (whole, escaped: string) =>
+    escaped === "s" ? "\\p{White_Space}" : escaped === "S" ? "\\P{White_Space}" : whole,
+  );

@@ -56,42 +56,41 @@ async function readTokens(file: string): Promise<Sequence[]> {
   const several = Array.isArray(list[0]);
   return (several ? list : [list]).map((ids, i) => ({
     name: several ? `tokens-${i}` : "tokens",
-    tokens: toIds(ids, file, i),
+    tokens: toIds(ids, several ? `${file}, sequence ${i}` : file),
   }));
 }
 
 async function readPrompts(file: string, source: TensorSource): Promise<Sequence[]> {
   const text = await readText(file);
-  if (!file.endsWith(".jsonl")) {
-    const tokenizer = await openTokenizer(source);
-    return [{ name: "text", tokens: withBos(source.config, tokenizer.encode(text)) }];
-  }
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
-  if (lines.length === 0) throw dataError({ what: "no prompts", file });
+  let tokenizer: Promise<Tokenizer> | undefined;
+  const encode = async (words: string): Promise<Int32Array> => {
+    tokenizer ??= openTokenizer(source);
+    return withBos(source.config, (await tokenizer).encode(words));
+  };
+  if (!file.endsWith(".jsonl")) return [{ name: "text", tokens: await encode(text) }];
   const sequences: Sequence[] = [];
-  for (const [i, line] of lines.entries()) {
-    const entry = parseJson(line, `${file}, line ${i + 1}`) as Record<string, unknown> | null;
+  for (const [i, line] of text.split("\n").entries()) {
+    if (line.trim() === "") continue;
+    const where = `${file}, line ${i + 1}`;
+    const entry = parseJson(line, where) as Record<string, unknown> | null;
     const words = entry?.text ?? entry?.prompt;
     const name = typeof entry?.id === "string" ? entry.id : `line-${i + 1}`;
-    if (Array.isArray(entry?.tokens)) sequences.push({ name, tokens: toIds(entry.tokens, file, i) });
-    else if (typeof words === "string")
-      sequences.push({
-        name,
-        tokens: withBos(source.config, (await openTokenizer(source)).encode(words)),
-      });
+    if (Array.isArray(entry?.tokens)) sequences.push({ name, tokens: toIds(entry.tokens, where) });
+    else if (typeof words === "string") sequences.push({ name, tokens: await encode(words) });
     else
       throw dataError({
-        what: `line ${i + 1} is no prompt`,
-        file,
+        what: "not a prompt",
+        file: where,
         expected: 'an object with "text", "prompt" or "tokens"',
       });
   }
+  if (sequences.length === 0) throw dataError({ what: "no prompts", file });
   return sequences;
 }
 
-/** A prompt that writes BOS itself gets no second one. */
+/** A prompt that writes BOS itself gets no second one, and no text stays no tokens. */
 const withBos = ({ bosId }: ModelConfig, ids: readonly number[]): Int32Array =>
-  Int32Array.from(ids[0] === bosId ? ids : [bosId, ...ids]);
+  Int32Array.from(ids.length === 0 || ids[0] === bosId ? ids : [bosId, ...ids]);
 
 /**
  * Lengths that reach what changes with length: every residue mod 4 (CSA blocks), both sides of multiples of 128 (window,
@@ -192,14 +191,14 @@ function checkTokens({ name, tokens }: Sequence, config: ModelConfig, file: stri
     });
 }
 
-function toIds(value: unknown, file: string, index: number): Int32Array {
-  if (!Array.isArray(value)) throw dataError({ what: `entry ${index} is no array of token ids`, file });
+function toIds(value: unknown, where: string): Int32Array {
+  if (!Array.isArray(value)) throw dataError({ what: "not an array of token ids", file: where });
   const at = value.findIndex((id) => !Number.isInteger(id) || Math.abs(id as number) > 0x7fffffff);
   if (at >= 0)
     throw dataError({
       what: `not a token id at index ${at}`,
-      file,
-      expected: "a whole number",
+      file: where,
+      expected: "a whole number below 2^31",
       found: JSON.stringify(value[at]).slice(0, 40),
     });
   return Int32Array.from(value as number[]);
