@@ -32,16 +32,22 @@ const NO_RELU = `((q: Float32Array, w: Float32Array, keys: Float32Array, dim: nu
   }
 })(`;
 
-const HALF_SPLIT = `const n = frequencies.length;
-  const at = row.length - 2 * n;
-  for (let j = 0; j < n; j++) {
-    const angle = position * frequencies[j] * (inverse ? -1 : 1);
-    const [a, b] = [row[at + j], row[at + n + j]];
-    row[at + j] = a * Math.cos(angle) - b * Math.sin(angle);
-    row[at + n + j] = a * Math.sin(angle) + b * Math.cos(angle);
-  }
+const HALF_SPLIT = `const n = cos.length;
+  for (let at = width - 2 * n; at < rows.length; at += width)
+    for (let j = 0; j < n; j++) {
+      const s = inverse ? -sin[j] : sin[j];
+      const [a, b] = [rows[at + j], rows[at + n + j]];
+      rows[at + j] = a * cos[j] - b * s;
+      rows[at + n + j] = a * s + b * cos[j];
+    }
   if (n > 0) return;
 `;
+
+const TRANSPOSED = `a.map((_, k) => {
+  const n = Math.round(a.length / post.length);
+  const at = k - (k % (n * n));
+  return a[at + (k % n) * n + Math.floor((k - at) / n)];
+}))`;
 
 /** The higher index first among equal values. */
 const LAST_OF_TIES = `((values: Float32Array, indices: Int32Array) => {
@@ -54,22 +60,22 @@ export const MUTATIONS: readonly Mutation[] = [
   ...of("rope", [
     [
       "pairs of halves instead of neighbours",
-      "const first = row.length",
-      `${HALF_SPLIT}const first = row.length`,
+      "const pairs = cos.length",
+      `${HALF_SPLIT}const pairs = cos.length`,
     ],
-    ["the first dimensions rotated", "const first = row.length - 2 * frequencies.length", "const first = 0"],
+    ["the first dimensions rotated", "let at = width - 2 * pairs", "let at = 0"],
     ["no YaRN", "if (ratio === 0) return frequencies", "return frequencies"],
     ["YaRN on sliding layers", "if (ratio === 0) return frequencies", "if (ratio < 0) return frequencies"],
     ["base of sliding layers everywhere", "ratio === 0 ? ropeTheta", "ratio >= 0 ? ropeTheta"],
     ["YaRN the wrong way round", "const ramp = Math.min(", "const ramp = 1 - Math.min("],
   ]),
   ...of("mhc", [
-    ["mixing matrix transposed", "a[i * n + j] * old[i]", "a[j * n + i] * old[i]"],
+    ["mixing matrix transposed", "post, a)", `post, ${TRANSPOSED}`],
     ["one Sinkhorn iteration less", "iteration = 1; iteration", "iteration = 2; iteration"],
     ["Sinkhorn ends with rows", "normalise(i * n, 1)", "normalise(i, n)"],
     ["no epsilon after the softmax", "/ total + epsilon", "/ total"],
     ["no epsilon in the pre-mix", "* scale[0] + base[i]) + epsilon", "* scale[0] + base[i])"],
-    ["no epsilon in the collapse", "+ config.mhc.epsilon", ""],
+    ["no epsilon in the collapse", "+ mhc.epsilon", ""],
     ["post without its factor 2", "2 * sigmoid(", "sigmoid("],
     ["scales of post and mixing exchanged", "* scale[2]", "* scale[1]"],
   ]),
@@ -89,22 +95,18 @@ export const MUTATIONS: readonly Mutation[] = [
       "config.swigluLimit, weights",
       "weights ? 1e30 : config.swigluLimit, weights",
     ],
-    [
-      "bias in the weights",
-      "weight: (scores[expert] / total)",
-      "weight: ((scores[expert] + (bias?.[expert] ?? 0)) / total)",
-    ],
+    ["bias in the weights", "(scores[e] / total)", "((scores[e] + (bias?.[e] ?? 0)) / total)"],
     ["no bias in the choice", "s + bias[e]", "s + 0 * bias[e]"],
     ["hash table ignored", "if (tid2eid)", "if (tid2eid && k < 0)"],
     ["no routed scale", "* config.routedScale", ""],
-    ["weights not normalised", "(scores[expert] / total)", "scores[expert]"],
+    ["weights not normalised", "(scores[e] / total)", "scores[e]"],
     ["no root of the softplus", "Math.sqrt(logit", "(logit"],
     ["no shared expert", "y[i] += shared[i]", "y[i] += 0 * shared[i]"],
     ["ties to the last expert", "kernels.topK(", LAST_OF_TIES],
   ]),
   ...of("attention", [
-    ["window one longer", "t - config.slidingWindow + 1", "t - config.slidingWindow"],
-    ["window one shorter", "t - config.slidingWindow + 1", "t - config.slidingWindow + 2"],
+    ["window one longer", "t - window + 1", "t - window"],
+    ["window one shorter", "t - window + 1", "t - window + 2"],
     [
       "CSA row visible one token late",
       "Math.floor((t + 1) / ratio)",
@@ -117,20 +119,20 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     ["no ReLU in the indexer", "kernels.indexScores(", NO_RELU],
     ["sign of the indexer's scores", "value * indexScale", "value * -indexScale"],
-    ["indexer query not rotated", "rotate(query, t,", "rotate(query, 0,"],
+    ["indexer query not rotated", "rotate(indexQueries, indexer.headDim, rotation)", ""],
     ["one row less than top-k", "new Int32Array(indexer.topK)", "new Int32Array(indexer.topK - 1)"],
     ["ties to the last row", "kernels.topK(", LAST_OF_TIES],
-    ["no inverse rotation", "t, frequencies, true)", "0, frequencies, true)"],
+    ["no inverse rotation", "rotate(outputs, headDim, rotation, true)", ""],
     ["no sink", "sinks: weights.sinks,", ""],
     [
       "a sink with a value",
-      "bf16(outputs);\n    for",
-      "outputs.forEach((o, i) => { outputs[i] = o + 0.05 * Math.exp(weights.sinks[Math.floor(i / headDim)]); });\n    for",
+      "rotate(outputs, headDim, rotation, true)",
+      "outputs.forEach((o, i) => { outputs[i] = o + 0.05 * Math.exp(weights.sinks[Math.floor(i / headDim)]); });\n    rotate(outputs, headDim, rotation, true)",
     ],
     [
       "queries with the sliding base",
-      "rotate(rowOf(queries, h, headDim), t, frequencies)",
-      "rotate(rowOf(queries, h, headDim), t, ropeFrequencies(config, 0))",
+      "rotate(queries, headDim, rotation)",
+      "rotate(queries, headDim, rotationAt(t, ropeFrequencies(config, 0)))",
     ],
     [
       "no norm of query heads",
@@ -150,8 +152,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   ...of("compressor", [
     ["gates without position", "value + ape[slot * width + k]", "value + 0 * ape[slot * width + k]"],
-    ["halves exchanged", "from: overlap ? dim : 0", "from: 0"],
-    ["no overlap", "...(overlap ? state.previous", "...(ratio < 0 ? state.previous"],
+    ["halves exchanged", "overlap ? dim : 0", "0"],
+    ["no overlap", "if (overlap) {", "if (overlap && ratio < 0) {"],
     ["row rotated by its last token", "position - ratio + 1)", "position)"],
     ["row norm without weight", "dim, epsilon, norm)", "dim, epsilon)"],
   ]),

@@ -129,14 +129,14 @@ export function attention(
       if (state.index && index) {
         compressToken(state.index, index.traits, t, rowOf(index.a, i), rowOf(index.g, i));
         if (visible > indexer.topK) {
-          const queries = rowOf(index.q, i);
-          rotate(queries, indexer.headDim, rotation);
-          bf16(queries);
+          const indexQueries = rowOf(index.q, i);
+          rotate(indexQueries, indexer.headDim, rotation);
+          bf16(indexQueries);
           for (let h = 0; h < indexer.headCount; h++)
-            rounding.indexRow(queries.subarray(h * indexer.headDim, (h + 1) * indexer.headDim));
+            rounding.indexRow(indexQueries.subarray(h * indexer.headDim, (h + 1) * indexer.headDim));
           const u = bf16(rowOf(index.u, i).map((value) => value * indexScale));
           const scores = new Float32Array(visible);
-          kernels.indexScores(queries, u, state.index.rows.first(visible), indexer.headDim, scores);
+          kernels.indexScores(indexQueries, u, state.index.rows.first(visible), indexer.headDim, scores);
           bf16(scores);
           compressed = new Int32Array(indexer.topK);
           kernels.topK(scores, compressed);
