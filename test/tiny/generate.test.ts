@@ -118,6 +118,13 @@ test("--chat puts the text into a user's turn", () => {
   expect(chat.promptIds.slice(0, 2)).toEqual([0, 1776]);
 });
 
+test("a text that ends amid a character ends with a replacement character", () => {
+  // Two tokens a character: the model goes on with what it sees.
+  const args = ["--prompt", "é".repeat(10), "--max-tokens", "3"];
+  expect(continuation(args).text).toBe("é\ufffd");
+  expect(generate(args).stdout).toBe("é\ufffd\n");
+});
+
 test("an empty prompt is BOS alone", () => {
   expect(continuation(["--prompt", "", "--max-tokens", "1"]).promptIds).toEqual([0]);
 });

@@ -130,18 +130,18 @@ describe("needles found by greedy decoding, as expected", () => {
     if (!exact) return expect(got, id).not.toEqual(answer_ids);
     expect(got, id).toEqual(answer_ids);
     expect(Math.abs(sum - logProb), `${id}: log-probability ${sum}, expected ${logProb}`).toBeLessThan(
-      quantisation === "off" ? 1e-3 : 5e-2,
+      quantisation === "off" ? 1e-3 : 5e-3,
     );
   }
 
-  const some = [...ofLength(512).slice(0, 2), ...ofLength(2048).slice(0, 1)];
-  test.each((FULL ? needles : some).map((needle) => [needle.id, needle] as const))(
-    "%s, off",
-    async (_, needle) => check(needle, "off"),
+  // From 1,027 tokens on the indexer leaves rows out: 2048-172 is 1.6e-2 off where its queries and keys are not rounded.
+  const NORMAL = { off: ["512-050", "512-051", "2048-150"], on: ["512-052", "2048-172"] };
+  const chosen = (["off", "on"] as const).flatMap((quantisation) =>
+    needles
+      .filter(
+        ({ id }, i) => NORMAL[quantisation].includes(id) || (FULL && (quantisation === "off" || i % 8 === 0)),
+      )
+      .map((needle) => [needle.id, quantisation, needle] as const),
   );
-  test.each(
-    (FULL ? needles.filter((_, i) => i % 8 === 0) : ofLength(512).slice(2, 3)).map(
-      (needle) => [needle.id, needle] as const,
-    ),
-  )("%s, on", async (_, needle) => check(needle, "on"));
+  test.each(chosen)("%s, %s", async (_, quantisation, needle) => check(needle, quantisation));
 });

@@ -44,7 +44,7 @@ export async function* generate(
 
 function checkPrompt({ config }: ReferenceModel, prompt: readonly number[], maxTokens: number): void {
   if (prompt.length === 0) throw usageError({ what: "the prompt has no tokens", next: "give some text" });
-  const outside = prompt.find((id) => !(id >= 0 && id < config.vocabSize));
+  const outside = prompt.find((id) => !(Number.isInteger(id) && id >= 0 && id < config.vocabSize));
   if (outside !== undefined)
     throw usageError({
       what: "the prompt has a token outside the vocabulary",
