@@ -14,7 +14,7 @@ for (const mutation of stale)
   );
 let survivors = 0;
 const started = Date.now();
-runMutations(
+await runMutations(
   chosen.filter((mutation) => !stale.includes(mutation)),
   ({ mutation, caughtBy }) => {
     if (caughtBy === undefined) survivors++;

@@ -12,9 +12,9 @@ test("every search text stands exactly once in its file", () => {
 
 test.runIf(FULL)(
   "no deliberate error in the reference pass survives its tests",
-  () => {
+  async () => {
     const survivors: string[] = [];
-    runMutations(MUTATIONS, ({ mutation, caughtBy }) => {
+    await runMutations(MUTATIONS, ({ mutation, caughtBy }) => {
       console.log(`${mutation.file}: ${mutation.name}: ${caughtBy ?? "SURVIVED"}`);
       if (caughtBy === undefined) survivors.push(mutation.name);
     });

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { promisify } from "node:util";
 import { ROOT } from "../support/cli.ts";
 import type { Mutation } from "./mutations.ts";
 
@@ -64,11 +65,12 @@ interface JsonReport {
 }
 
 /** The first test of the reference pass that fails in a tree; undefined when all pass. */
-function firstFailure(scratch: string, judge: Mutation["judge"]): string | undefined {
+async function firstFailure(scratch: string, judge: Mutation["judge"]): Promise<string | undefined> {
   const report = join(scratch, "report.json");
   rmSync(report, { force: true });
   const { V4KIT_FULL: _, ...env } = process.env;
-  const { stderr } = spawnSync(
+  // A failing run ends with an exit code of 1: the report says the rest.
+  const { stderr } = await promisify(execFile)(
     process.execPath,
     [
       join(ROOT, "node_modules/vitest/vitest.mjs"),
@@ -79,8 +81,8 @@ function firstFailure(scratch: string, judge: Mutation["judge"]): string | undef
       ...["-t", SUBSET],
       ...(judge === "official" ? [OFFICIAL] : ["test/vectors/reference", "--exclude", OFFICIAL]),
     ],
-    { cwd: scratch, env, encoding: "utf8" },
-  );
+    { cwd: scratch, env, maxBuffer: 1 << 26 },
+  ).catch((error: { stderr?: string; message: string }) => ({ stderr: error.stderr ?? error.message }));
   if (!existsSync(report)) throw new Error(`vitest left no report: ${stderr.slice(-2000)}`);
   const { success, testResults } = JSON.parse(readFileSync(report, "utf8")) as JsonReport;
   if (success) return undefined;
@@ -95,11 +97,14 @@ function firstFailure(scratch: string, judge: Mutation["judge"]): string | undef
 }
 
 /** Applies one mutation after the other to a scratch copy and reruns the tests of the reference pass there. */
-export function runMutations(mutations: readonly Mutation[], onVerdict: (verdict: Verdict) => void): void {
+export async function runMutations(
+  mutations: readonly Mutation[],
+  onVerdict: (verdict: Verdict) => void,
+): Promise<void> {
   const scratch = scratchTree();
   try {
     for (const judge of new Set(mutations.map((mutation) => mutation.judge))) {
-      const unspoiled = firstFailure(scratch, judge);
+      const unspoiled = await firstFailure(scratch, judge);
       if (unspoiled) throw new Error(`without any mutation a test fails: ${unspoiled}`);
     }
     for (const mutation of mutations) {
@@ -109,7 +114,7 @@ export function runMutations(mutations: readonly Mutation[], onVerdict: (verdict
         join(scratch, file),
         source.replace(search, () => replace),
       );
-      const caughtBy = firstFailure(scratch, judge);
+      const caughtBy = await firstFailure(scratch, judge);
       onVerdict({ mutation, ...(caughtBy !== undefined && { caughtBy }) });
       writeFileSync(join(scratch, file), source);
     }
