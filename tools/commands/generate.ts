@@ -79,7 +79,7 @@ export const generateCommand: CommandModule<CommonArgs, Args> = {
     const result = await continueText({
       ...args,
       path,
-      signal: interruptSignal(),
+      signal: interruptSignal("nothing is left behind"),
       // People read the text as it comes; machines get one document.
       onText: (text) => {
         if (!args.json) process.stdout.write(text);

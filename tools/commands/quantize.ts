@@ -71,7 +71,7 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
       force: args.force,
       dryRun: args.dryRun,
       quiet: args.quiet,
-      signal: interruptSignal(),
+      signal: interruptSignal("nothing half-written was left under a final name"),
     });
     printResult(args, result, () => renderQuantize(result));
   },

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import type { Kernels } from "../../../kernels/kernels.ts";
 import { chooseKernels } from "../../../kernels/load.ts";
 import { compareLogits } from "../../support/distributions.ts";
 import { goldenCheckpoint, goldenPrompt } from "../../support/golden.ts";
@@ -24,20 +23,19 @@ function leadingPositions(got: Float32Array, expected: Float32Array, vocab: numb
 }
 
 test("official: with one kernel set or another the first positions agree to 1e-3, the first CSA row among what they see", async () => {
-  const leading: Record<string, number> = {};
-  const run = (tokens: readonly number[], kernels: Kernels) =>
-    referenceLogits(goldenCheckpoint("case-s"), "official", tokens, { kernels });
+  const best = { p041: 0, p702: 0 };
   for (const kernels of chooseKernels("scalar").available) {
+    const run = (tokens: readonly number[]) =>
+      referenceLogits(goldenCheckpoint("case-s"), "official", tokens, { kernels });
     const short = goldenPrompt("case-s", "p041", "full");
-    const got = await run(short.tokens.slice(0, 12), kernels);
-    leading[`p041 ${kernels.set}`] = leadingPositions(got, short.logits, short.vocab);
+    const got = await run(short.tokens.slice(0, 12));
+    best.p041 = Math.max(best.p041, leadingPositions(got, short.logits, short.vocab));
     // Of the long prompt positions 0 and 9 are kept.
     const { tokens, vocab, logits } = goldenPrompt("case-s", "p702", "full_9th");
-    const long = await run(tokens.slice(0, 10), kernels);
-    const kept = long.filter((_, i) => Math.floor(i / vocab) % 9 === 0);
-    leading[`p702 ${kernels.set}`] = 9 * leadingPositions(kept, logits, vocab) - 8;
+    best.p702 = Math.max(best.p702, leadingPositions(await run(tokens.slice(0, 1)), logits, vocab));
   }
-  expect(Math.max(...Object.values(leading)), JSON.stringify(leading)).toBeGreaterThanOrEqual(6);
+  expect(best.p041).toBeGreaterThanOrEqual(6);
+  expect(best.p702).toBe(1);
 });
 
 test("official, case-s/p041: three times nearer to full than to qat", async () => {
