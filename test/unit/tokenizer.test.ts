@@ -221,6 +221,18 @@ describe("a tokenizer.json that is missing, broken or of another kind is one lin
     expect(tokenizer.decode([2, 3, 4, 5])).toBe("ab<x>");
   });
 
+  test.each(["constructor", "__proto__", "toString"])("%s may be a token", async (word) => {
+    const prefixes = Array.from(word, (_, i) => word.slice(0, i + 1));
+    const tokens = [...new Set([...word, ...prefixes])];
+    const merges = prefixes.slice(1).map((prefix) => [prefix.slice(0, -1), prefix.at(-1)]);
+    // The two last characters of __proto__ merge first, as the two first ones do.
+    merges.push([word.slice(0, -2), word.slice(-2)]);
+    const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
+    const tokenizer = await open({ ...good, model: { ...good.model, vocab, merges } });
+    expect(tokenizer.encode(word)).toEqual([tokens.indexOf(word)]);
+    expect(tokenizer.decode([tokens.indexOf(word)])).toBe(word);
+  });
+
   test.each([
     ["text that is no JSON", "{", /^model\/tokenizer\.json: not valid JSON/],
     ["null", null, /not a byte-level BPE tokenizer: \(root\)/],
