@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Template } from "@huggingface/jinja";
 import { expect, test } from "vitest";
+import { chatTurn } from "../../tools/tokenizer/chat-turn.ts";
 import { ROOT } from "../support/cli.ts";
 
 const template = new Template(readFileSync(join(ROOT, "configs/chat/v4-preview.jinja"), "utf8"));
@@ -115,3 +116,6 @@ test("declared tools: schemas behind the system text, reasoning kept, results an
     ),
   ).toBe(true);
 });
+
+test("the turn of generate --chat is that of the template", () =>
+  expect(chatTurn(U.content)).toBe(render([U])));
