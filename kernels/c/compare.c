@@ -34,7 +34,7 @@ V4_INLINE void add(struct sums *s, const float *x, const float *y) {
   s->candidate += q * q;
   s->product += p * q;
   s->unequal += difference != 0.0f;
-  const bools keep = magnitude <= s->most; /* false for NaN, which stays */
+  const bools keep = (magnitude <= s->most) | (s->most != s->most); /* NaN comes in and stays */
   s->most = (floats)(((bools)s->most & keep) | ((bools)magnitude & ~keep));
 }
 
@@ -67,6 +67,7 @@ void V4(compare)(const float *x, const float *y, size_t count, struct comparison
     out->squared_reference += s->reference[at];
     out->squared_candidate += s->candidate[at];
     out->product += s->product[at];
-    out->max_difference = s->most[at] <= out->max_difference ? out->max_difference : s->most[at];
+    if (!(s->most[at] <= out->max_difference || out->max_difference != out->max_difference))
+      out->max_difference = s->most[at];
   }
 }

@@ -20,7 +20,7 @@ export function compare(x: Float32Array, y: Float32Array): Comparison {
     product[lane] += x[i] * y[i];
     if (difference !== 0) unequal++;
     // NaN stays.
-    if (!(magnitude <= most[lane])) most[lane] = magnitude;
+    most[lane] = Math.max(most[lane], magnitude);
   }
   const sum = (lanes: Float64Array): number => lanes.reduce((total, value) => total + value, 0);
   return {

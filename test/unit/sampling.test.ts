@@ -125,3 +125,10 @@ test("the logits are only read", () => {
   draws({ temperature: 0.7, topP: 0.8, seed: 1 }, 10);
   expect(logits).toEqual(before);
 });
+
+test("logits that are no numbers are the model's fault, and no token", () => {
+  const sample = createSampler({ temperature: 0, topP: 1, seed: 0 });
+  for (const at of [0, 2])
+    expect(() => sample(Float32Array.of(1, 2, 3).fill(Number.NaN, at, at + 1))).toThrow(/not finite/);
+  expect(() => sample(new Float32Array(3).fill(Number.NaN))).toThrow(/not finite/);
+});

@@ -1,3 +1,5 @@
+import { dataError } from "../lib/errors.ts";
+
 /** How the next token is chosen from logits. */
 export interface Sampling {
   /** 0 takes the likeliest token. */
@@ -19,9 +21,14 @@ export function createSampler({ temperature, topP, seed }: Sampling): (logits: F
   return (logits) => {
     let best = 0;
     for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
-    const id = temperature === 0 ? best : draw(logits, logits[best], temperature, topP, random());
     let total = 0;
     for (let i = 0; i < logits.length; i++) total += Math.exp(logits[i] - logits[best]);
+    if (!(total >= 1))
+      throw dataError({
+        what: "the model's logits are not finite: its weights are damaged, or not what its metadata say",
+        next: "run v4kit validate, which names the layer",
+      });
+    const id = temperature === 0 ? best : draw(logits, logits[best], temperature, topP, random());
     return { id, logProb: logits[id] - logits[best] - Math.log(total) };
   };
 }

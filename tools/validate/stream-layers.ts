@@ -64,7 +64,8 @@ async function compareStreams(
       squaredReference += r[i] * r[i];
       squaredCandidate += c[i] * c[i];
       product += r[i] * c[i];
-      if (!(Math.abs(difference) <= maxDifference)) maxDifference = Math.abs(difference);
+      // NaN stays.
+      maxDifference = Math.max(maxDifference, Math.abs(difference));
     }
   }
   return {
