@@ -122,8 +122,9 @@ function renderLogits(logits: LogitSummary, paired: boolean): string[] {
   ];
 }
 
-function renderVerdict({ verdict, out, elapsedMs, reference }: ValidationReport): string[] {
-  const against = reference === undefined ? "" : ` (limits of a ${verdict.class} artefact)`;
+function renderVerdict({ verdict, out, elapsedMs, reference, tensors }: ValidationReport): string[] {
+  const against =
+    reference === undefined || tensors.length === 0 ? "" : ` (limits of a ${verdict.class} artefact)`;
   return [
     `${verdict.result.toUpperCase()}${against}`,
     ...verdict.reasons.map((reason) => `  ${reason}`),

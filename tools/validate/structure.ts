@@ -36,30 +36,46 @@ export async function checkStructure(artefact: TensorSource, reference?: TensorS
       });
     }
   if (!reference) return { findings, runnable: findings.length === 0 };
-  const runnable = findings.length === 0 && compareShapes(censuses, findings);
+  const complete = findings.length === 0;
+  // The geometry first: where it is another one, it explains the shapes.
   if (artefact.metadata) compareMetadata(artefact.metadata, reference.config, findings);
   else compareConfigs(artefact.config, reference.config, findings);
+  const runnable = complete && compareShapes(censuses, findings);
   await compareTokens(artefact, reference, findings);
   return { findings, runnable };
 }
 
-/** A tensor of another shape than in the source: no value of it can be compared, no layer run in step. */
+/**
+ * Tensors of another shape than in the source, or that it lacks: no value of them can be compared, no layer run in step.
+ * A wrong geometry shows in hundreds of tensors, so they are counted and the first is named.
+ */
 function compareShapes([reference, artefact]: readonly Census[], findings: StructureFinding[]): boolean {
   const shapes = new Map(reference.entries.map(({ spec }) => [spec.name, spec.shape]));
-  let same = reference.config.layerCount === artefact.config.layerCount;
-  for (const { spec } of artefact.entries) {
+  const strangers = artefact.entries.filter(({ spec }) => !shapes.has(spec.name));
+  const misshapen = artefact.entries.filter(({ spec }) => {
     const expected = shapes.get(spec.name);
-    if (expected && sameShape(expected, spec.shape)) continue;
-    same = false;
+    return expected && !sameShape(expected, spec.shape);
+  });
+  const others = (count: number): string => (count === 1 ? "" : `, like ${count - 1} other tensors`);
+  if (strangers.length > 0)
     findings.push({
       severity: "error",
-      what: expected ? "not the shape it has in the source" : "not in the source",
-      where: spec.name,
-      ...(expected && { expected: formatShape(expected) }),
-      found: formatShape(spec.shape),
+      what: `not in the source${others(strangers.length)}`,
+      where: strangers[0].spec.name,
+    });
+  if (misshapen.length > 0) {
+    const { name, shape } = misshapen[0].spec;
+    findings.push({
+      severity: "error",
+      what: `not the shape it has in the source${others(misshapen.length)}`,
+      where: name,
+      expected: formatShape(shapes.get(name) as readonly number[]),
+      found: formatShape(shape),
     });
   }
-  return same;
+  return (
+    strangers.length + misshapen.length === 0 && reference.config.layerCount === artefact.config.layerCount
+  );
 }
 
 /** Every key that an engine computes with, as we would write it for the source. */
