@@ -117,11 +117,6 @@ export const MUTATIONS: readonly Mutation[] = [
       "Math.floor((t + 1) / ratio)",
       "Math.floor((t + (ratio === 4 ? 1 : 0)) / ratio)",
     ],
-    ["no ReLU in the indexer", "kernels.indexScores(", NO_RELU],
-    ["sign of the indexer's scores", "value * indexScale", "value * -indexScale"],
-    ["indexer query not rotated", "rotate(indexQueries, indexer.headDim, rotation)", ""],
-    ["one row less than top-k", "new Int32Array(indexer.topK)", "new Int32Array(indexer.topK - 1)"],
-    ["ties to the last row", "kernels.topK(", LAST_OF_TIES],
     ["no inverse rotation", "rotate(outputs, headDim, rotation, true)", ""],
     ["no sink", "sinks: weights.sinks,", ""],
     [
@@ -149,6 +144,13 @@ export const MUTATIONS: readonly Mutation[] = [
       "compressToken(state.compressed, rowTraits, t,",
       "compressToken(state.compressed, rowTraits, i,",
     ],
+  ]),
+  ...of("indexer", [
+    ["no ReLU in the indexer", "kernels.indexScores(", NO_RELU],
+    ["sign of the indexer's scores", "value * indexScale", "value * -indexScale"],
+    ["indexer query not rotated", "rotate(queries, headDim, rotation)", ""],
+    ["one row less than top-k", "new Int32Array(topK)", "new Int32Array(topK - 1)"],
+    ["ties to the last row", "kernels.topK(", LAST_OF_TIES],
   ]),
   ...of("compressor", [
     ["gates without position", "value + ape[slot * width + k]", "value + 0 * ape[slot * width + k]"],

@@ -96,8 +96,8 @@ describe("a good artefact", () => {
     expect(report.absent.length).toBeGreaterThan(20);
   });
 
-  test("the same figures for one thread and two, for every numerics", () => {
-    for (const numerics of ["fp32", "qat", "official"]) {
+  test("the same figures for one thread and two", () => {
+    for (const numerics of ["fp32", "official"]) {
       const [one, two] = ["1", "2"].map((threads) =>
         validate(artefact, "--threads", threads, "--numerics", numerics, "--tokens", "140"),
       );

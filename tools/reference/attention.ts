@@ -6,6 +6,7 @@ import {
   createCompressorState,
 } from "./compressor.ts";
 import type { Context } from "./context.ts";
+import { selectRows } from "./indexer.ts";
 import type { Linear } from "./linear.ts";
 import { rmsNorm } from "./norm.ts";
 import { ropeFrequencies, rotate, rotationAt } from "./rope.ts";
@@ -62,7 +63,7 @@ export function createAttentionState(config: ModelConfig, ratio: number): Attent
  * `onRows` hears which compressed rows the indexer chose for the i-th token where it had a choice.
  */
 export function attention(
-  { config, rounding, kernels }: Context,
+  context: Context,
   ratio: number,
   weights: AttentionWeights,
   state: AttentionState,
@@ -70,6 +71,7 @@ export function attention(
   position: number,
   onRows?: (i: number, rows: Int32Array) => void,
 ): Float32Array {
+  const { config, rounding, kernels } = context;
   const {
     headCount,
     headDim,
@@ -112,7 +114,6 @@ export function attention(
     q: bf16(weights.indexer.wqB.apply(qr8, count)),
     u: bf16(weights.indexer.weightsProj.apply(x, count)),
   };
-  const indexScale = indexer.headDim ** -0.5 * indexer.headCount ** -0.5;
   const out = new Float32Array(count * headCount * headDim);
   for (let i = 0; i < count; i++) {
     const t = position + i;
@@ -122,24 +123,21 @@ export function attention(
     bf16(row);
     rounding.cachedRow(row, config.ropeDim);
     state.keys.set(t % window, row);
-    let compressed = NO_ROWS;
+    let compressed: Int32Array = NO_ROWS;
     if (state.compressed && compressor && rowTraits) {
       compressToken(state.compressed, rowTraits, t, rowOf(compressor.a, i), rowOf(compressor.g, i));
       const visible = Math.floor((t + 1) / ratio);
       if (state.index && index) {
         compressToken(state.index, index.traits, t, rowOf(index.a, i), rowOf(index.g, i));
         if (visible > indexer.topK) {
-          const indexQueries = rowOf(index.q, i);
-          rotate(indexQueries, indexer.headDim, rotation);
-          bf16(indexQueries);
-          for (let h = 0; h < indexer.headCount; h++)
-            rounding.indexRow(indexQueries.subarray(h * indexer.headDim, (h + 1) * indexer.headDim));
-          const u = bf16(rowOf(index.u, i).map((value) => value * indexScale));
-          const scores = new Float32Array(visible);
-          kernels.indexScores(indexQueries, u, state.index.rows.first(visible), indexer.headDim, scores);
-          bf16(scores);
-          compressed = new Int32Array(indexer.topK);
-          kernels.topK(scores, compressed);
+          const queries = rowOf(index.q, i);
+          compressed = selectRows(
+            context,
+            state.index.rows.first(visible),
+            queries,
+            rowOf(index.u, i),
+            rotation,
+          );
           onRows?.(i, compressed);
         }
       }
