@@ -6,7 +6,7 @@ import { openForReading } from "../../tools/lib/files.ts";
 export async function patchGguf(
   from: string,
   to: string,
-  change: (bytes: Buffer, tensor: (name: string) => Uint8Array) => Buffer | undefined | void,
+  change: (bytes: Buffer, tensor: (name: string) => Uint8Array) => unknown,
 ): Promise<string> {
   const file = await openForReading(from);
   let entries: readonly GgufEntry[];
@@ -21,7 +21,7 @@ export async function patchGguf(
     if (!entry) throw new Error(`${from} has no tensor ${name}`);
     return bytes.subarray(entry.byteOffset, entry.byteOffset + entry.byteLength);
   });
-  writeFileSync(to, changed ?? bytes);
+  writeFileSync(to, changed instanceof Buffer ? changed : bytes);
   return to;
 }
 
