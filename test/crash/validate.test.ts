@@ -111,7 +111,10 @@ test("--restart begins anew over another unfinished run", async () => {
 
 test("the journal keeps numbers that JSON cannot write, and cuts off a torn line", async () => {
   const path = join(folder, "journal.jsonl");
-  const lines = [{ a: Number.NaN, b: [Number.POSITIVE_INFINITY, 1], c: "NaN", d: null }, Number.NEGATIVE_INFINITY];
+  const lines = [
+    { a: Number.NaN, b: [Number.POSITIVE_INFINITY, 1], c: "NaN", d: null },
+    Number.NEGATIVE_INFINITY,
+  ];
   const log = await openAppendLog(path);
   await log.append(...lines);
   await log.close();

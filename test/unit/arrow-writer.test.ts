@@ -32,24 +32,27 @@ test.each([
   ["tensors", TENSORS],
   ["layers", LAYERS],
   ["positions", POSITIONS],
-] as const)("%s: what is written is read back, over several batches, and equal rows give equal bytes", async (name, typed) => {
-  const schema = typed as unknown as Schema<AnyRow>;
-  const plain = typed as unknown as Record<string, string>;
-  const count = 2 * 16_384 + 5;
-  const path = join(folder, `${name}.arrow`);
-  await writeArrow(path, rowsOf(plain, count), { schema, metadata });
-  const table = tableFromIPC(readFileSync(path));
-  expect([table.numRows, table.batches.length]).toEqual([count, 3]);
-  expect(Object.fromEntries(table.schema.metadata)).toEqual(metadata);
-  expect(table.schema.fields.map((field) => [field.name, field.nullable])).toEqual(
-    Object.keys(plain).map((column) => [column, false]),
-  );
-  for (const i of [0, 1, 2, 3, 4, 16_383, 16_384, 32_768, count - 1])
-    expect(table.get(i)?.toJSON()).toEqual(rowOf(plain, i));
-  const again = join(folder, `${name}-again.arrow`);
-  await writeArrow(again, rowsOf(plain, count), { schema, metadata });
-  expect(readFileSync(again).equals(readFileSync(path))).toBe(true);
-});
+] as const)(
+  "%s: what is written is read back, over several batches, and equal rows give equal bytes",
+  async (name, typed) => {
+    const schema = typed as unknown as Schema<AnyRow>;
+    const plain = typed as unknown as Record<string, string>;
+    const count = 2 * 16_384 + 5;
+    const path = join(folder, `${name}.arrow`);
+    await writeArrow(path, rowsOf(plain, count), { schema, metadata });
+    const table = tableFromIPC(readFileSync(path));
+    expect([table.numRows, table.batches.length]).toEqual([count, 3]);
+    expect(Object.fromEntries(table.schema.metadata)).toEqual(metadata);
+    expect(table.schema.fields.map((field) => [field.name, field.nullable])).toEqual(
+      Object.keys(plain).map((column) => [column, false]),
+    );
+    for (const i of [0, 1, 2, 3, 4, 16_383, 16_384, 32_768, count - 1])
+      expect(table.get(i)?.toJSON()).toEqual(rowOf(plain, i));
+    const again = join(folder, `${name}-again.arrow`);
+    await writeArrow(again, rowsOf(plain, count), { schema, metadata });
+    expect(readFileSync(again).equals(readFileSync(path))).toBe(true);
+  },
+);
 
 test("no rows make a table of no rows", async () => {
   const path = join(folder, "empty.arrow");
