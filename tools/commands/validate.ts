@@ -96,7 +96,7 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
     announceKernels(args);
     const artefact = await resolveSource({ source: args.artefact });
     const reference = args.reference ? await resolveSource({ source: args.reference }) : undefined;
-    const signal = interruptSignal("the same command goes on where this one stopped");
+    const signal = interruptSignal("the same command goes on where it stopped");
     if (args.tensor !== undefined && reference) {
       const { rebuildTensor } = await import("../validate/rebuild-tensor.ts");
       const { renderRebuild } = await import("../validate/render.ts");

@@ -13,6 +13,18 @@ export interface AppendLog {
   close(): Promise<void>;
 }
 
+/** JSON has no NaN and no infinities, and would write null: they are kept as `{"number": "NaN"}`. */
+const keep = (_key: string, value: unknown): unknown =>
+  typeof value === "number" && !Number.isFinite(value) ? { number: String(value) } : value;
+
+const revive = (_key: string, value: unknown): unknown =>
+  typeof value === "object" &&
+  value !== null &&
+  "number" in value &&
+  ["NaN", "Infinity", "-Infinity"].includes(value.number as string)
+    ? Number(value.number)
+    : value;
+
 /** Opens or creates a log. The lines must fit in memory: logs hold a line per layer or tensor, never per token. */
 export async function openAppendLog(path: string): Promise<AppendLog> {
   try {
@@ -25,12 +37,12 @@ export async function openAppendLog(path: string): Promise<AppendLog> {
       .toString("utf8")
       .split("\n")
       .filter((line) => line !== "")
-      .map((line): unknown => JSON.parse(line));
+      .map((line): unknown => JSON.parse(line, revive));
     return {
       lines,
       async append(...added) {
         try {
-          await handle.appendFile(added.map((line) => `${JSON.stringify(line)}\n`).join(""));
+          await handle.appendFile(added.map((line) => `${JSON.stringify(line, keep)}\n`).join(""));
           await handle.datasync();
         } catch (error) {
           throw systemError(error, path);

@@ -17,10 +17,14 @@ export interface Batch {
 }
 
 /** Cuts sequences, one after the other, into batches whose activations keep within the memory cap. */
-export function batchTokens(sequences: readonly ArrayLike<number>[], config: ModelConfig): readonly Batch[] {
+export function batchTokens(
+  sequences: readonly ArrayLike<number>[],
+  config: ModelConfig,
+  maxBytes = MAX_ACTIVATION_BYTES,
+): readonly Batch[] {
   // The streams, a sublayer's input and output, and as much again while they are normed and mixed.
   const bytesPerToken = 4 * config.hiddenSize * (config.mhc.streams + 6);
-  const capacity = Math.max(1, Math.floor(MAX_ACTIVATION_BYTES / bytesPerToken));
+  const capacity = Math.max(1, Math.floor(maxBytes / bytesPerToken));
   const batches: { first: number; ids: number[]; runs: Run[] }[] = [];
   let batch: (typeof batches)[number] | undefined;
   for (const [sequence, tokens] of sequences.entries())

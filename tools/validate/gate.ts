@@ -33,7 +33,9 @@ export function loadGate(file = join(PACKAGE_ROOT, "configs/gates/validate.yaml"
 /** The class of an artefact whose routed experts are stored in these formats. */
 export function classOf(experts: readonly { readonly to: string; readonly promised: boolean }[]): GateClass {
   if (experts.every(({ promised }) => promised)) return "lossless";
-  const bits = Math.min(...experts.map(({ to }) => (isDtype(to) ? bitsPerWeight(to) : 8)));
+  const bits = Math.min(
+    ...experts.map(({ to }) => (isDtype(to) ? bitsPerWeight(to) : to === "fp4" ? 4.25 : 8)),
+  );
   return bits > 7 ? "8-bit" : bits > 3.9 ? "4-bit" : bits > 2.9 ? "3-bit" : "2-bit";
 }
 

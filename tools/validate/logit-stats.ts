@@ -84,6 +84,8 @@ export function createLogitStats(targets: Int32Array, paired: boolean): LogitAcc
     add({ first, positions, from, width, reference: r, candidate: c }) {
       for (let i = 0; i < positions; i++) {
         const t = first + i;
+        // Before the candidate's total grows: without a reference the two are one.
+        const older = reference.total[t];
         const q = c.subarray(i * width, (i + 1) * width);
         const shrink = take(candidate, t, q, from);
         let sum = 0;
@@ -110,7 +112,7 @@ export function createLogitStats(targets: Int32Array, paired: boolean): LogitAcc
           }
         else if (p.some(Number.isNaN)) bad[t] = 1;
         // Older terms were relative to the older peak: exp(x - d) (x - d), with d = log(1 / factor).
-        const shifted = factor === 0 ? 0 : Math.log(factor) * reference.total[t];
+        const shifted = factor === 0 ? 0 : Math.log(factor) * older;
         energy[t] = factor * (energy[t] + shifted) + moment;
         gap[t] = factor * gap[t] + difference;
         if (r) reference.total[t] = reference.total[t] * factor + own;

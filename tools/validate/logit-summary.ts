@@ -9,6 +9,8 @@ export interface Estimate {
 /** What the logits of a run say in all. */
 export interface LogitSummary {
   readonly positions: number;
+  /** Positions with a token after them: perplexity and the change of p count these. */
+  readonly scored: number;
   /** Positions with a NaN or infinite logit. */
   readonly nonFinite: number;
   readonly kl: Estimate & Readonly<Record<"median" | "p90" | "p95" | "p99" | "p999" | "max" | "min", number>>;
@@ -41,6 +43,7 @@ export function summariseLogits(rows: readonly PositionStats[]): LogitSummary {
   };
   return {
     positions: rows.length,
+    scored: scored.length,
     nonFinite: rows.length - finite.length,
     kl: {
       ...estimate(finite.map((row) => row.kl)),

@@ -169,7 +169,7 @@ function coverageOf(sequences: readonly Sequence[], { indexer, compressRatios }:
   const choice = compressRatios.includes(4)
     ? `indexer ${longest > 4 * indexer.topK + 3 ? "chooses" : `never chooses (needs ${4 * indexer.topK + 4} tokens)`}`
     : "no indexer";
-  return `${sequences.length} sequences, ${total} tokens, ends at ${residues} of 4 residues, ${Math.floor(longest / 128)} HCA blocks, ${choice}`;
+  return `${sequences.length} ${sequences.length === 1 ? "sequence" : "sequences"}, ${total} tokens, ends at ${residues} of 4 residues, ${Math.floor(longest / 128)} HCA blocks, ${choice}`;
 }
 
 function checkTokens({ name, tokens }: Sequence, config: ModelConfig, file: string): void {

@@ -56,7 +56,7 @@ function renderTensors({ tensors, absent }: ValidationReport): string[] {
     absent.length === 0
       ? []
       : [
-          `not in the artefact: ${formatCount(absent.length)} tensors (${absent[0]}${absent.length > 1 ? ", ..." : ""})`,
+          `not in this file: ${formatCount(absent.length)} tensors${absent.every((name) => name.startsWith("mtp.")) ? " of the drafter (mtp), which goes to a file of its own or was dropped" : ` (${absent[0]}, ...)`}`,
         ];
   return [renderTable(columns, rows), ...missing];
 }
@@ -113,7 +113,7 @@ const changed = (share: number): string => (share === 0 ? "same" : `${(100 * sha
 function renderLogits(logits: LogitSummary, paired: boolean): string[] {
   const { kl, top1, top5, perplexity, logRatio, deltaP } = logits;
   if (!paired)
-    return [`perplexity  ${estimate(perplexity.candidate)}  over ${formatCount(logits.positions)} tokens`];
+    return [`perplexity  ${estimate(perplexity.candidate)}  over ${formatCount(logits.scored)} tokens`];
   return [
     `KL divergence   mean ${estimate(kl)}  median ${number(kl.median)}  p90 ${number(kl.p90)}  p99 ${number(kl.p99)}  p99.9 ${number(kl.p999)}  max ${number(kl.max)}  (nats)`,
     `same top token  ${share(top1)}   five likeliest ${(100 * top5).toFixed(1)} %`,
@@ -124,7 +124,7 @@ function renderLogits(logits: LogitSummary, paired: boolean): string[] {
 
 function renderVerdict({ verdict, out, elapsedMs, reference, tensors }: ValidationReport): string[] {
   const against =
-    reference === undefined || tensors.length === 0 ? "" : ` (limits of a ${verdict.class} artefact)`;
+    reference === undefined || tensors.length === 0 ? "" : ` (limits for ${verdict.class} experts)`;
   return [
     `${verdict.result.toUpperCase()}${against}`,
     ...verdict.reasons.map((reason) => `  ${reason}`),

@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import type { TensorSource } from "../checkpoint/source.ts";
 import { openAppendLog } from "../lib/append-log.ts";
 import { makeFolder } from "../lib/disk.ts";
-import { systemError, V4Error } from "../lib/errors.ts";
+import { printable, systemError, V4Error } from "../lib/errors.ts";
 import { lockOutput } from "../lib/output-lock.ts";
 
 /** What a validation depends on; a run goes on only where all of it is the same. */
@@ -65,19 +67,20 @@ function refuseOther(path: string, begun: Fingerprint, now: Fingerprint): void {
   throw new V4Error("usage", {
     what: `an unfinished validation of something else lies here: ${key} differs`,
     file: path,
-    expected: String(begun[key] ?? "nothing"),
-    found: String(now[key] ?? "nothing"),
+    expected: printable(String(begun[key] ?? "nothing"), 80),
+    found: printable(String(now[key] ?? "nothing"), 80),
     next: "give --restart to begin anew, or another --out",
   });
 }
 
-/** Size and time of a checkpoint's files: as much identity as can be had without reading 160 GB. */
-export async function filesIdentity(files: readonly string[]): Promise<string> {
+/** The configuration, and size and time of the files: as much identity as can be had without reading 160 GB. */
+export async function sourceIdentity({ config, files }: TensorSource): Promise<string> {
   const facts = await Promise.all(
     files.map(async (file) => {
       const { size, mtimeMs } = await stat(file);
       return `${basename(file)}:${size}:${Math.trunc(mtimeMs)}`;
     }),
   );
-  return facts.sort().join(" ");
+  const digest = createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 16);
+  return `config:${digest} ${facts.sort().join(" ")}`;
 }

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeArrow } from "../../reports/arrow-writer.ts";
 import {
@@ -10,7 +11,7 @@ import {
 } from "../../reports/schemas/validation.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
-import { writeFileAtomic } from "../lib/disk.ts";
+import { checkOutputPath, writeFileAtomic } from "../lib/disk.ts";
 import { VERSION } from "../lib/package-root.ts";
 import { openModelKernels } from "../reference/model-kernels.ts";
 import type { Numerics } from "../reference/rounding.ts";
@@ -19,7 +20,7 @@ import { classOf, loadGate } from "./gate.ts";
 import { type LogitSummary, summariseLogits } from "./logit-summary.ts";
 import { loadPrompts, type PromptSet } from "./prompts.ts";
 import type { TensorGroup, ValidationReport } from "./report.ts";
-import { type Fingerprint, filesIdentity, openRunFolder, type RunFolder } from "./run-folder.ts";
+import { type Fingerprint, openRunFolder, type RunFolder, sourceIdentity } from "./run-folder.ts";
 import { runForward } from "./run-forward.ts";
 import { checkStructure } from "./structure.ts";
 import { judge } from "./verdict.ts";
@@ -70,6 +71,8 @@ async function validateOpened(
 ): Promise<ValidationReport> {
   const startedMs = Date.now();
   const gate = loadGate();
+  // Said now, not after hours of layers.
+  if (options.dumpLogits !== undefined) await checkOutputPath(options.dumpLogits, true);
   const kernels = openModelKernels(options.threads);
   const structure = await checkStructure(artefact, reference);
   const prompts = await loadPrompts({ source: reference ?? artefact, ...options.tokens });
@@ -78,8 +81,8 @@ async function validateOpened(
     numerics: options.numerics,
     kernels: kernels.set,
     prompts: prompts.sha256,
-    artefact: await filesIdentity(artefact.files),
-    reference: reference ? await filesIdentity(reference.files) : "none",
+    artefact: await sourceIdentity(artefact),
+    reference: reference ? await sourceIdentity(reference) : "none",
   };
   const folder = await openRunFolder<Piece>(options.out, fingerprint, options.restart);
   try {
@@ -158,7 +161,7 @@ function groupTensors(rows: readonly TensorRow[]): TensorGroup[] {
     groups.set(key, group);
   }
   return [...groups.values()].map((group) => {
-    const worst = group.reduce((a, b) => (b.relativeRmse > a.relativeRmse ? b : a));
+    const worst = group.reduce(worse);
     const { role, from, to, promised } = group[0];
     return {
       role,
@@ -173,6 +176,10 @@ function groupTensors(rows: readonly TensorRow[]): TensorGroup[] {
   });
 }
 
+/** NaN is worse than any number. */
+const worse = (a: TensorRow, b: TensorRow): TensorRow =>
+  Number.isNaN(a.relativeRmse) || b.relativeRmse <= a.relativeRmse ? a : b;
+
 async function writeRun(
   out: string,
   fingerprint: Fingerprint,
@@ -186,6 +193,8 @@ async function writeRun(
   const metadata = Object.fromEntries(
     Object.entries(fingerprint).map(([key, value]) => [key, String(value)]),
   );
+  // An earlier run's report would speak of the tables that are written now.
+  await rm(join(out, "report.json"), { force: true });
   await writeArrow(join(out, "tensors.arrow"), rows.tensors, { schema: TENSORS, metadata });
   await writeArrow(join(out, "layers.arrow"), rows.layers, { schema: LAYERS, metadata });
   await writeArrow(join(out, "positions.arrow"), rows.positions, { schema: POSITIONS, metadata });

@@ -35,12 +35,13 @@ export function judge(evidence: Evidence, gate: ValidationGate, maxKld?: number)
     );
   const doubts: string[] = [];
   if (logits && logits.nonFinite > 0)
-    failures.push(`${logits.nonFinite} positions have logits that are not finite`);
+    failures.push(`the logits of ${logits.nonFinite} of ${logits.positions} positions are not finite`);
   if (logits && paired) {
     const { kl, top1 } = logits;
     const klLimit = maxKld ?? limits.mean_kl;
     const said = `mean KL ${format(kl.mean)} ± ${format(kl.error)}, limit ${klLimit}`;
-    if (kl.mean - 2 * kl.error > klLimit) failures.push(said);
+    // An infinite KL (a token that the artefact rules out) has no standard error, and is no doubt.
+    if (kl.mean === Number.POSITIVE_INFINITY || kl.mean - 2 * kl.error > klLimit) failures.push(said);
     // One position has no standard error: it decides nothing.
     else if (!(kl.mean + 2 * kl.error <= klLimit)) doubts.push(`${said}: more tokens are needed`);
     if (top1.mean + 2 * top1.error < limits.top1)
