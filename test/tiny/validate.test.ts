@@ -148,7 +148,7 @@ test("--prompts and --tokens: texts by line, cut where the cap is reached", () =
   expect(all.coverage).toMatch(/^3 sequences, /);
   const { prompts: some } = validate(artefact, "--prompts", prompts, "--tokens", "4").report;
   expect(some).toMatchObject({ tokens: 4, synthetic: false });
-  expect(some.coverage).toMatch(/^1 sequences, 4 tokens/);
+  expect(some.coverage).toMatch(/^1 sequence, 4 tokens/);
 });
 
 test("--tensor: rebuilt byte for byte, by either name; a changed byte is found", async () => {

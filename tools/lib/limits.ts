@@ -39,8 +39,11 @@ export const HEADER_READS = 8;
 /** Texts or token ids that a validation runs: more would take days. */
 export const MAX_PROMPTS_BYTES = 64 * MiB;
 
-/** Activations that a streamed layer holds per checkpoint; tokens beyond it wait in a file. */
-export const MAX_ACTIVATION_BYTES = 512 * MiB;
+/**
+ * Activations that a streamed layer holds; tokens beyond it wait in a file, and every batch reads its experts again. The
+ * built-in prompts of Flash fit in one.
+ */
+export const MAX_ACTIVATION_BYTES = 1024 * MiB;
 
 /** Tokens whose queries exist at once: a token of Pro has 0.5 MB of them before and after attention. */
 export const MAX_ATTENTION_TOKENS = 256;
