@@ -9,8 +9,8 @@ import { type Batch, batchTokens } from "../reference/token-batches.ts";
 import { createLogitDump } from "./dump-logits.ts";
 import type { PromptSet } from "./prompts.ts";
 import type { RunFolder } from "./run-folder.ts";
-import { streamLayer } from "./stream-layers.ts";
-import { streamLogits } from "./stream-logits.ts";
+import { type StreamPair, streamLayer } from "./stream-layers.ts";
+import { type LogitRun, streamLogits } from "./stream-logits.ts";
 import type { Piece } from "./validate.ts";
 
 export interface ForwardRun {
@@ -56,11 +56,9 @@ export async function runForward(run: ForwardRun) {
   }
 }
 
-type Pair = Parameters<typeof streamLayer>[0]["pair"];
-
 async function runLayers(
   { artefact: { config }, folder, quiet }: ForwardRun,
-  pair: Pair,
+  pair: StreamPair,
   batches: readonly Batch[],
 ): Promise<LayerRow[]> {
   const layers = folder.finished.flatMap((piece) => (piece.kind === "layer" ? [piece.row] : []));
@@ -82,9 +80,9 @@ async function runLayers(
 
 async function runLogits(
   { artefact: { config }, prompts, dumpLogits, quiet, signal }: ForwardRun,
-  pair: Pair,
+  pair: StreamPair,
   batches: readonly Batch[],
-  heads: Parameters<typeof streamLogits>[0]["heads"],
+  heads: LogitRun["heads"],
 ): Promise<PositionRow[]> {
   const places = prompts.sequences.flatMap(({ name, tokens }) =>
     Array.from(tokens, (token, position) => ({

@@ -17,7 +17,7 @@ import { openModelKernels } from "../reference/model-kernels.ts";
 import type { Numerics } from "../reference/rounding.ts";
 import { compareTensors } from "./compare-tensors.ts";
 import { classOf, loadGate } from "./gate.ts";
-import { type LogitSummary, summariseLogits } from "./logit-summary.ts";
+import { summariseLogits } from "./logit-summary.ts";
 import { loadPrompts, type PromptSet } from "./prompts.ts";
 import type { TensorGroup, ValidationReport } from "./report.ts";
 import { type Fingerprint, openRunFolder, type RunFolder, sourceIdentity } from "./run-folder.ts";
@@ -113,7 +113,7 @@ async function validateOpened(
       absent,
       tensors: groupTensors(tensors),
       layers,
-      ...(logits && { logits: logits satisfies LogitSummary }),
+      ...(logits && { logits }),
       verdict: judge(evidence, gate, options.maxKld),
       out: options.out,
       elapsedMs: Date.now() - startedMs,
