@@ -1,5 +1,6 @@
 import { byteLengthOf } from "../formats/dtypes.ts";
 import { type GgufEntry, readGgufHeader } from "../formats/gguf/reader.ts";
+import type { GgufMetadata } from "../formats/gguf/values.ts";
 import { dataError } from "../lib/errors.ts";
 import { openForReading, type ReadableFile } from "../lib/files.ts";
 import { elementCount, formatShape, sameShape } from "../lib/shape.ts";
@@ -11,34 +12,104 @@ import { tokenizerJsonOf } from "../tokenizer/gguf-tokenizer.ts";
 import type { TensorSource } from "./source.ts";
 
 interface SlicedTensor extends StoredTensor {
+  readonly part: ReadableFile;
   readonly byteOffset: number;
 }
 
-/** Opens a `deepseek4` GGUF under official names: expert e is a slice of its stack. */
+/** A tensor of a GGUF and the file that holds it. */
+interface PlacedEntry extends GgufEntry {
+  readonly part: ReadableFile;
+}
+
+/** Opens a `deepseek4` GGUF, or the first file of a split one, under official names: expert e is a slice of its stack. */
 export async function openGgufSource(path: string): Promise<TensorSource> {
-  const file = await openForReading(path);
+  const parts = [await openForReading(path)];
+  const close = async (): Promise<void> => {
+    await Promise.all(parts.map((part) => part.close()));
+  };
   try {
-    const { metadata, entries } = await readGgufHeader(file);
+    const { metadata, entries } = await readGgufHeader(parts[0]);
+    // Before anything else is asked of it: the second file of a split one has no other keys.
+    const others = otherParts(metadata, path);
     const config = configFromMetadata(metadata, path);
+    const placed = entries.map((entry): PlacedEntry => ({ ...entry, part: parts[0] }));
+    for (const name of others) {
+      const part = await openForReading(name);
+      parts.push(part);
+      const header = await readGgufHeader(part);
+      checkPart(header.metadata, name, { number: parts.length - 1, of: metadata });
+      placed.push(...header.entries.map((entry) => ({ ...entry, part })));
+    }
+    checkTotal(metadata, placed.length, path);
     return {
       location: path,
       layout: "gguf",
       config,
       metadata,
-      tensors: officialTensors(entries, config, path),
-      files: [path],
-      read: (tensor, byteOffset, into) => readSlice(file, tensor as SlicedTensor, byteOffset, into),
+      tensors: officialTensors(placed, config, path),
+      files: parts.map((part) => part.path),
+      read: (tensor, byteOffset, into) => readSlice(tensor as SlicedTensor, byteOffset, into),
       readSidecar: async (name) => (name === "tokenizer.json" ? tokenizerJsonOf(metadata) : undefined),
-      close: () => file.close(),
+      close,
     };
   } catch (error) {
-    await file.close();
+    await close();
     throw error;
   }
 }
 
+const PART_NAME = /-(\d{5})-of-(\d{5})\.gguf$/;
+
+/** The other files of a split GGUF, by the name of the first: `X-00001-of-00003.gguf`. */
+function otherParts(metadata: GgufMetadata, path: string): string[] {
+  const count = Number(metadata.get("split.count")?.value ?? 1);
+  if (count === 1) return [];
+  const [, number, of] = PART_NAME.exec(path) ?? [];
+  if (Number(metadata.get("split.no")?.value ?? 0) !== 0 || number !== "00001" || Number(of) !== count)
+    throw dataError({
+      what: "not the first file of a split GGUF under its own name",
+      file: path,
+      expected: `NAME-00001-of-${String(count).padStart(5, "0")}.gguf`,
+      next: "name the first file; the others must lie beside it",
+    });
+  return Array.from({ length: count - 1 }, (_, i) =>
+    path.replace(PART_NAME, `-${String(i + 2).padStart(5, "0")}-of-${of}.gguf`),
+  );
+}
+
+function checkPart(
+  metadata: GgufMetadata,
+  file: string,
+  { number, of }: { readonly number: number; readonly of: GgufMetadata },
+): void {
+  for (const [key, expected] of [
+    ["split.no", number],
+    ["split.count", Number(of.get("split.count")?.value)],
+  ] as const) {
+    const found = Number(metadata.get(key)?.value);
+    if (found !== expected)
+      throw dataError({
+        what: `${key} does not fit the file's name`,
+        file,
+        expected: String(expected),
+        found: String(found),
+      });
+  }
+}
+
+function checkTotal(metadata: GgufMetadata, found: number, file: string): void {
+  const expected = metadata.get("split.tensors.count")?.value;
+  if (expected !== undefined && Number(expected) !== found)
+    throw dataError({
+      what: "the files of a split GGUF hold another number of tensors than they say",
+      file,
+      expected: String(expected),
+      found: String(found),
+    });
+}
+
 function officialTensors(
-  entries: readonly GgufEntry[],
+  entries: readonly PlacedEntry[],
   config: ModelConfig,
   path: string,
 ): ReadonlyMap<string, StoredTensor> {
@@ -52,13 +123,16 @@ function officialTensors(
     used.add(entry.name);
     tensors.set(spec.name, sliceOf(entry, spec, config, path));
   }
+  const twice = entries.find((entry) => byName.get(entry.name) !== entry);
+  if (twice)
+    throw dataError({ what: "the tensor is stored twice", file: twice.part.path, tensor: twice.name });
   const unknown = entries.find((entry) => !used.has(entry.name));
   if (unknown)
     throw dataError({ what: "unknown tensor in a deepseek4 GGUF", file: path, tensor: unknown.name });
   return tensors;
 }
 
-function sliceOf(entry: GgufEntry, spec: TensorSpec, config: ModelConfig, path: string): SlicedTensor {
+function sliceOf(entry: PlacedEntry, spec: TensorSpec, config: ModelConfig, path: string): SlicedTensor {
   const stacked = spec.expert !== undefined;
   const ne = [...spec.shape].reverse();
   const expected = stacked ? [...ne, config.expertCount] : ne;
@@ -76,20 +150,16 @@ function sliceOf(entry: GgufEntry, spec: TensorSpec, config: ModelConfig, path: 
     dtype: entry.dtype,
     shape: spec.shape,
     byteLength,
-    file: path,
+    file: entry.part.path,
+    part: entry.part,
     byteOffset: entry.byteOffset + byteLength * (spec.expert ?? 0),
   };
 }
 
-async function readSlice(
-  file: ReadableFile,
-  tensor: SlicedTensor,
-  byteOffset: number,
-  into: Uint8Array,
-): Promise<void> {
+async function readSlice(tensor: SlicedTensor, byteOffset: number, into: Uint8Array): Promise<void> {
   if (byteOffset < 0 || byteOffset + into.length > tensor.byteLength)
     throw new RangeError(
       `read of ${into.length} bytes at ${byteOffset} in ${tensor.name} (${tensor.byteLength} bytes)`,
     );
-  await file.read(into, tensor.byteOffset + byteOffset);
+  await tensor.part.read(into, tensor.byteOffset + byteOffset);
 }
