@@ -47,13 +47,18 @@ export interface PositionRow {
   readonly token: number;
   /** The token that follows, or -1. */
   readonly next: number;
+  /** KL(reference || candidate). */
   readonly kl: number;
+  /** Log-probability of the token that follows; NaN where none does. */
   readonly referenceLogProb: number;
   readonly candidateLogProb: number;
   readonly referenceTop1: number;
   readonly candidateTop1: number;
+  /** How many of the five likeliest tokens are the same. */
   readonly top5Overlap: number;
+  /** Entropy of the reference. */
   readonly entropy: number;
+  /** False where a logit is NaN or +infinity. */
   readonly finite: boolean;
 }
 

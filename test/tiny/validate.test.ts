@@ -215,3 +215,18 @@ test("streamed layers are those of the forward pass, wherever the batches are cu
     }
   });
 });
+
+test("what cannot be asked: one line and exit 64, a forgotten value included", () => {
+  for (const args of [
+    ["--tokens", "0"],
+    ["--threads", "0"],
+    ["--max-kld", "-1"],
+    ["--reference", checkpoint, "--max-kld"],
+    ["--prompts", "a", "--tokens-file", "b"],
+    ["--tensor", "x"],
+  ]) {
+    const { code, stdout, stderr } = cli(["validate", artefact, ...args]);
+    expect([code, stdout]).toEqual([64, ""]);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  }
+});

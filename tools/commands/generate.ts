@@ -1,6 +1,6 @@
-import { availableParallelism } from "node:os";
 import type { Argv, CommandModule } from "yargs";
-import { NUMERICS, type Numerics } from "../reference/rounding.ts";
+import type { Numerics } from "../reference/rounding.ts";
+import { withForward } from "./forward-args.ts";
 import type { CommonArgs } from "./output.ts";
 import { withSource } from "./source-args.ts";
 
@@ -22,7 +22,7 @@ export const generateCommand: CommandModule<CommonArgs, Args> = {
   command: "generate [source]",
   describe: "Continue a prompt with the reference forward pass: a checkpoint or artefact tried by hand",
   builder: (yargs: Argv<CommonArgs>) =>
-    withSource(yargs)
+    withForward(withSource(yargs))
       .option("prompt", { type: "string", describe: "text to continue" })
       .option("prompt-file", { type: "string", describe: "file with the text to continue, or - for stdin" })
       .option("chat", {
@@ -34,16 +34,6 @@ export const generateCommand: CommandModule<CommonArgs, Args> = {
       .option("temperature", { type: "number", default: 0, describe: "0 takes the likeliest token" })
       .option("top-p", { type: "number", default: 1, describe: "share of the probability that takes part" })
       .option("seed", { type: "number", default: 0, describe: "another seed draws other tokens" })
-      .option("numerics", {
-        choices: NUMERICS,
-        default: "fp32" as const,
-        describe: "fp32: no rounding; qat: cached rows as trained; official: BF16, FP8 and FP4 as released",
-      })
-      .option("threads", {
-        type: "number",
-        default: availableParallelism(),
-        describe: "threads of the products; the text does not depend on it",
-      })
       // A value must follow; without this `-` would not count as one.
       .nargs({
         prompt: 1,
@@ -52,23 +42,18 @@ export const generateCommand: CommandModule<CommonArgs, Args> = {
         temperature: 1,
         "top-p": 1,
         seed: 1,
-        threads: 1,
       })
       .conflicts("prompt", "prompt-file")
-      .check(
-        ({ prompt, "prompt-file": file, "max-tokens": most, temperature, "top-p": topP, seed, threads }) => {
-          if (prompt === undefined && file === undefined) throw new Error("give --prompt or --prompt-file");
-          if (!Number.isInteger(most) || (most as number) < 1)
-            throw new Error("--max-tokens: expected a whole number of at least 1");
-          if (!((temperature as number) >= 0)) throw new Error("--temperature: expected 0 or more");
-          if (!((topP as number) > 0 && (topP as number) <= 1))
-            throw new Error("--top-p: expected more than 0, at most 1");
-          if (!Number.isInteger(seed)) throw new Error("--seed: expected a whole number");
-          if (!Number.isInteger(threads) || threads < 1 || threads > 256)
-            throw new Error("--threads: expected 1 to 256");
-          return true;
-        },
-      ) as unknown as Argv<Args>,
+      .check(({ prompt, "prompt-file": file, "max-tokens": most, temperature, "top-p": topP, seed }) => {
+        if (prompt === undefined && file === undefined) throw new Error("give --prompt or --prompt-file");
+        if (!Number.isInteger(most) || (most as number) < 1)
+          throw new Error("--max-tokens: expected a whole number of at least 1");
+        if (!((temperature as number) >= 0)) throw new Error("--temperature: expected 0 or more");
+        if (!((topP as number) > 0 && (topP as number) <= 1))
+          throw new Error("--top-p: expected more than 0, at most 1");
+        if (!Number.isInteger(seed)) throw new Error("--seed: expected a whole number");
+        return true;
+      }) as unknown as Argv<Args>,
   handler: async (args) => {
     const { resolveSource } = await import("../hub/resolve.ts");
     const { continueText } = await import("../generate/continue-text.ts");

@@ -1,7 +1,7 @@
-import { availableParallelism } from "node:os";
 import type { Argv, CommandModule } from "yargs";
 import { EXIT } from "../lib/errors.ts";
-import { NUMERICS, type Numerics } from "../reference/rounding.ts";
+import type { Numerics } from "../reference/rounding.ts";
+import { withForward } from "./forward-args.ts";
 import { type CommonArgs, printResult } from "./output.ts";
 
 interface Args extends CommonArgs {
@@ -29,7 +29,7 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
   command: "validate <artefact>",
   describe: "Prove that an artefact is what its source was: tensors, layers, logits; or run one checkpoint",
   builder: (yargs: Argv<CommonArgs>) =>
-    yargs
+    withForward(yargs)
       .positional("artefact", {
         type: "string",
         demandOption: true,
@@ -49,11 +49,6 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
         describe: 'token ids to run: a JSON array, or {"tokens": [...]}',
       })
       .option("tokens", { type: "number", describe: "run at most this many tokens in all" })
-      .option("numerics", {
-        choices: NUMERICS,
-        default: "fp32" as const,
-        describe: "fp32: no rounding; qat: cached rows as trained; official: BF16, FP8 and FP4 as released",
-      })
       .option("max-kld", { type: "number", describe: "largest mean KL divergence that passes, in nats" })
       .option("tensor", {
         type: "string",
@@ -67,22 +62,26 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
         type: "string",
         describe: "folder of the run (default: ARTEFACT.v4kit/validation)",
       })
-      .option("threads", {
-        type: "number",
-        default: availableParallelism(),
-        describe: "threads of the products; the result does not depend on it",
-      })
       .option("restart", {
         type: "boolean",
         default: false,
         describe: "begin anew instead of going on from an unfinished run",
       })
+      // A limit whose value was forgotten must not be no limit.
+      .nargs({
+        reference: 1,
+        prompts: 1,
+        "tokens-file": 1,
+        tokens: 1,
+        "max-kld": 1,
+        tensor: 1,
+        "dump-logits": 1,
+        out: 1,
+      })
       .conflicts("prompts", "tokens-file")
-      .check(({ tokens, threads, tensor, reference, maxKld }) => {
+      .check(({ tokens, tensor, reference, maxKld }) => {
         if (tokens !== undefined && !(Number.isInteger(tokens) && (tokens as number) >= 1))
           throw new Error("--tokens: expected a whole number of at least 1");
-        if (!Number.isInteger(threads) || threads < 1 || threads > 256)
-          throw new Error("--threads: expected 1 to 256");
         if (maxKld !== undefined && !((maxKld as number) >= 0))
           throw new Error("--max-kld: expected a number of nats, 0 or more");
         if (reference === undefined && (tensor !== undefined || maxKld !== undefined))

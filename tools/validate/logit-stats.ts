@@ -1,3 +1,5 @@
+import type { PositionRow } from "../../reports/schemas/validation.ts";
+
 /**
  * Statistics of logits that pass in tiles of the vocabulary, per position: those of `llama-perplexity --kl-divergence`.
  * Sums of exponentials are kept in f64 relative to a running maximum.
@@ -15,22 +17,8 @@ export interface LogitTileInput {
   readonly candidate: Float32Array;
 }
 
-/** What is known of one position; the logarithms are natural. Without a reference its fields repeat the candidate's. */
-export interface PositionStats {
-  /** KL(reference || candidate). */
-  readonly kl: number;
-  /** Log-probability of the token that follows; NaN where none does. */
-  readonly referenceLogProb: number;
-  readonly candidateLogProb: number;
-  readonly referenceTop1: number;
-  readonly candidateTop1: number;
-  /** How many of the five likeliest tokens are the same. */
-  readonly top5Overlap: number;
-  /** Entropy of the reference. */
-  readonly entropy: number;
-  /** False where a logit is NaN or +infinity. */
-  readonly finite: boolean;
-}
+/** What the logits say of one position. Without a reference its fields repeat the candidate's. */
+export type PositionStats = Omit<PositionRow, "sequence" | "position" | "token" | "next">;
 
 export interface LogitAccumulator {
   add(tile: LogitTileInput): void;

@@ -124,7 +124,11 @@ function renderLogits(logits: LogitSummary, paired: boolean): string[] {
 
 function renderVerdict({ verdict, out, elapsedMs, reference, tensors }: ValidationReport): string[] {
   const against =
-    reference === undefined || tensors.length === 0 ? "" : ` (limits for ${verdict.class} experts)`;
+    reference === undefined
+      ? ": every figure was asked to be finite, with nothing to compare"
+      : tensors.length === 0
+        ? ""
+        : ` (limits for ${verdict.class} experts)`;
   return [
     `${verdict.result.toUpperCase()}${against}`,
     ...verdict.reasons.map((reason) => `  ${reason}`),
