@@ -1,8 +1,8 @@
 import { readFileSync, truncateSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { attackGround, DIMS, EXPERT, expectRefusal, firstShard } from "../support/attack.ts";
-import { editIndex, shardOf, shardPaths, writeShard } from "../support/shards.ts";
+import { addTensor, attackGround, DIMS, EXPERT, expectRefusal, firstShard } from "../support/attack.ts";
+import { shardOf, shardPaths, writeShard } from "../support/shards.ts";
 
 const { attack } = attackGround();
 
@@ -161,19 +161,7 @@ test("a header with invalid UTF-8, a byte order mark, or text that is not JSON",
 });
 
 test("control characters in a hostile name never reach the terminal", () => {
-  const result = attack((checkpoint) => {
-    const shard = firstShard(checkpoint);
-    shard.header["evil\u001b[2J\nname"] = {
-      dtype: "F32",
-      shape: [1],
-      data_offsets: [shard.data.length, shard.data.length + 4],
-    };
-    shard.data = new Uint8Array([...shard.data, 0, 0, 0, 0]);
-    writeShard(shard);
-    editIndex(checkpoint, (map) => {
-      map["evil\u001b[2J\nname"] = basename(shard.path);
-    });
-  });
+  const result = attack((checkpoint) => addTensor(checkpoint, "evil\u001b[2J\nname"));
   expectRefusal(result, 65, "unknown tensor");
   expect(result.stderr).not.toContain("\u001b");
 });

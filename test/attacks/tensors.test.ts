@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { test } from "vitest";
-import { attackGround, EXPERT, EXPERT_SCALE, expectRefusal, firstShard } from "../support/attack.ts";
+import { addTensor, attackGround, EXPERT, EXPERT_SCALE, expectRefusal } from "../support/attack.ts";
 import { editIndex, shardOf, writeShard } from "../support/shards.ts";
 
 const { attack } = attackGround();
@@ -64,18 +64,6 @@ test("an unknown tensor name", () => {
     });
   });
   expectRefusal(result, 65, /lacks sink/, "layers.0.attn.attn_sink");
-  const extra = attack((checkpoint) => {
-    const shard = firstShard(checkpoint);
-    shard.header["layers.0.attn.extra.weight"] = {
-      dtype: "F32",
-      shape: [1],
-      data_offsets: [shard.data.length, shard.data.length + 4],
-    };
-    shard.data = new Uint8Array([...shard.data, 0, 0, 0, 0]);
-    writeShard(shard);
-    editIndex(checkpoint, (map) => {
-      map["layers.0.attn.extra.weight"] = basename(shard.path);
-    });
-  });
+  const extra = attack((checkpoint) => addTensor(checkpoint, "layers.0.attn.extra.weight"));
   expectRefusal(extra, 65, "unknown tensor", "layers.0.attn.extra.weight");
 });

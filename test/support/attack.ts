@@ -5,7 +5,7 @@ import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
 import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
 import { type CliResult, cli } from "./cli.ts";
 import { scratchFolder } from "./scratch.ts";
-import { copyCheckpoint, type RawShard, readShard, shardPaths } from "./shards.ts";
+import { copyCheckpoint, editIndex, type RawShard, readShard, shardPaths, writeShard } from "./shards.ts";
 
 export const DIMS = { ...TINY_DIMS, layerCount: 3, expertCount: 4 };
 export const EXPERT = "layers.1.ffn.experts.2.w1.weight";
@@ -58,3 +58,15 @@ export function expectRefusal(result: CliResult, code: number, ...facts: (string
 }
 
 export const firstShard = (checkpoint: string): RawShard => readShard(shardPaths(checkpoint)[0]);
+
+/** Adds a small F32 tensor of this name to the first shard and the index. */
+export function addTensor(checkpoint: string, name: string): void {
+  const shard = firstShard(checkpoint);
+  const end = shard.data.length;
+  shard.header[name] = { dtype: "F32", shape: [1], data_offsets: [end, end + 4] };
+  shard.data = new Uint8Array([...shard.data, 0, 0, 0, 0]);
+  writeShard(shard);
+  editIndex(checkpoint, (map) => {
+    map[name] = basename(shard.path);
+  });
+}
