@@ -75,6 +75,14 @@ test("killed at any moment, the same command goes on and gives the same files", 
   expect(early).toBeGreaterThan(kills / 2);
 }, 900_000);
 
+test("what a run left when it died while writing its report is written over", async () => {
+  const out = join(folder, "left");
+  expect(cli(command(out)).code).toBe(0);
+  for (const name of ["report.json", "tensors.arrow"]) writeFileSync(join(out, `${name}.partial`), "half of");
+  expect(cli(command(out)).code).toBe(0);
+  expect(readdirSync(out).filter((name) => name.endsWith(".partial"))).toEqual([]);
+});
+
 test("Ctrl-C exits 130, says how to go on, and finished layers are taken from the journal", async () => {
   const out = join(folder, "interrupted");
   // The journal's head, 212 tensors, the embedding, a layer.

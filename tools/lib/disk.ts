@@ -76,9 +76,9 @@ export async function createRangedOutput(path: string, options: OutputOptions): 
   };
 }
 
-/** Writes a small file whole: temporary name, sync, rename. */
+/** Writes a small file whole: temporary name, sync, rename. What a killed writer left is written over. */
 export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
+  const partial = `${path}.partial`;
   try {
     await mkdir(dirname(path), { recursive: true });
     const handle = await open(partial, "w");
