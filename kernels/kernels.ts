@@ -101,4 +101,11 @@ export interface Kernels extends ForwardKernels, SafetensorsKernels {
 
   /** How far `y` is from `x`, value by value: the same sums on every set. */
   compare(x: Float32Array, y: Float32Array): Comparison;
+
+  /**
+   * Adds the square of every value of rows [rows, cols] to its column's sum (cols = `sums.length`), rows in ascending
+   * order, in float64: any cut into row ranges, taken in order, gives the same sums. A NaN or an infinity shows in its
+   * column. `src` and `sums` must not overlap.
+   */
+  columnEnergy(src: Float32Array, sums: Float64Array): void;
 }

@@ -34,6 +34,7 @@ interface Addon extends ForwardAddon, SafetensorsAddon {
   repackMxfp4(set: number, codes: Uint8Array, scales: Uint8Array, dst: Uint8Array): number;
   /** Writes the fields of a Comparison, in order, to `sums`. */
   compare(set: number, x: Float32Array, y: Float32Array, sums: Float64Array): void;
+  columnEnergy(set: number, src: Float32Array, sums: Float64Array): void;
 }
 
 /** The compiled kernel sets that this machine runs, fastest last, and the two system calls that come with them. */
@@ -86,6 +87,7 @@ function kernelsOf(
       const [unequal, squaredError, squaredReference, squaredCandidate, product, maxDifference] = sums;
       return { unequal, squaredError, squaredReference, squaredCandidate, product, maxDifference };
     },
+    columnEnergy: (src, sums) => addon.columnEnergy(index, src, sums),
     ...forwardOf(addon, index, decoders, threads),
     ...safetensorsOf(addon, index),
   };

@@ -106,13 +106,17 @@ static uint64_t run_sources(const struct kernel_set *set, uint64_t digest) {
   digest = digest_of(digest, y, ROWS * COLS * 4);
   set->decode_f8(codes, ROWS, COLS, &by_floats, y);
   digest = digest_of(digest, y, ROWS * COLS * 4);
+  double *sums = buffer(COLS * sizeof *sums);
+  for (int i = 0; i < COLS; i++) sums[i] = i;
+  set->column_energy(y, ROWS, COLS, sums);
+  digest = digest_of(digest, sums, COLS * sizeof *sums);
   uint8_t *packed = buffer(ROWS * COLS / 2);
   memcpy(packed, codes, ROWS * COLS / 2);
   set->decode_fp4(packed, scales, GROUPS, 32, y);
   digest = digest_of(digest, y, ROWS * COLS * 4);
   set->repack_mxfp4(packed, scales, GROUPS, blocks);
   digest = digest_of(digest, blocks, GROUPS * 17);
-  free(codes), free(scales), free(blocks), free(y), free(f32), free(packed);
+  free(codes), free(scales), free(blocks), free(y), free(f32), free(packed), free(sums);
   return digest;
 }
 

@@ -99,7 +99,7 @@ static struct view typed(struct call *call, size_t at, const char *what, napi_ty
   napi_typedarray_type type;
   if (call->failed) return view;
   if (!view_type(call, at, &type, &view) || type != wanted) {
-    fail(call, 1, "%s must be a %s", what, wanted == napi_uint8_array ? "Uint8Array" : wanted == napi_int32_array ? "Int32Array" : "Float32Array");
+    fail(call, 1, "%s must be a %s", what, wanted == napi_uint8_array ? "Uint8Array" : wanted == napi_int32_array ? "Int32Array" : wanted == napi_float64_array ? "Float64Array" : "Float32Array");
     return (struct view){NULL, 0};
   }
   return view;
@@ -239,6 +239,20 @@ static napi_value compare(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* columnEnergy(set, src, sums) */
+static napi_value column_energy(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(&call, env, info, "columnEnergy", 3);
+  const struct kernel_set *set = set_argument(&call);
+  const struct view src = floats(&call, 1, "src"), sums = typed(&call, 2, "sums", napi_float64_array);
+  if (call.failed) return NULL;
+  if (sums.length ? src.length % sums.length : src.length)
+    fail(&call, 0, "%zu values in rows of %zu", src.length, sums.length);
+  else if (sums.length)
+    set->column_energy(src.data, src.length / sums.length, sums.length, sums.data);
+  return NULL;
+}
+
 #include "addon-threads.h"
 
 #include "addon-forward.h"
@@ -349,7 +363,7 @@ NAPI_MODULE_INIT() {
       {"encode", encode},
       {"decodeF8", decode_f8},
       {"decodeFp4", decode_fp4},
-      {"repackMxfp4", repack_mxfp4}, {"compare", compare},
+      {"repackMxfp4", repack_mxfp4}, {"compare", compare}, {"columnEnergy", column_energy},
       FORWARD_FUNCTIONS,
       SAFETENSORS_FUNCTIONS,
   };

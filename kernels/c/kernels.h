@@ -16,6 +16,7 @@ ptrdiff_t V4(decode_f8)(const uint8_t *codes, size_t rows, size_t cols, const st
 ptrdiff_t V4(decode_fp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, size_t group, float *dst);
 ptrdiff_t V4(repack_mxfp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, uint8_t *dst);
 void V4(compare)(const float *x, const float *y, size_t count, struct comparison *out);
+void V4(column_energy)(const float *src, size_t rows, size_t cols, double *sums);
 ptrdiff_t V4(gemm)(const struct gemm_job *job);
 extern const struct forward V4(forward);
 extern const struct safetensors_kernels V4(safetensors);

@@ -26,6 +26,7 @@ const struct kernel_set V4(kernels) = {
     .repack_mxfp4 = V4(repack_mxfp4),
     .gemm = V4(gemm),
     .compare = V4(compare),
+    .column_energy = V4(column_energy),
     .forward = &V4(forward),
     .safetensors = &V4(safetensors),
 };

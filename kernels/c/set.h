@@ -68,6 +68,7 @@ struct kernel_set {
   /* V4_OK, V4_NO_MEMORY, or the first row of w that holds a code or a scale without a value. */
   ptrdiff_t (*gemm)(const struct gemm_job *job);
   void (*compare)(const float *x, const float *y, size_t count, struct comparison *out); /* see compare.h */
+  void (*column_energy)(const float *src, size_t rows, size_t cols, double *sums);
   const struct forward *forward; /* see forward.h */
   const struct safetensors_kernels *safetensors; /* see safetensors.h */
 };

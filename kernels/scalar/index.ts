@@ -2,6 +2,7 @@ import type { DecodableFormat, EncodableFormat, EncodeOptions, Kernels } from ".
 import { OK } from "../kernels.ts";
 import { attend, indexScores } from "./attention.ts";
 import type { BlockCodec } from "./block-codec.ts";
+import { columnEnergy } from "./column-energy.ts";
 import { compare } from "./compare.ts";
 import { bf16, f16, f32 } from "./elements.ts";
 import { hadamard, rmsNorm, softmax, swiglu, topK } from "./forward.ts";
@@ -100,6 +101,7 @@ export const scalar: Kernels = {
   decodeFp4,
   repackMxfp4,
   compare,
+  columnEnergy,
   streamsIn,
   streamsOut,
   gemm: (options) => gemm(options, codecs),
