@@ -50,3 +50,12 @@ export const MAX_ATTENTION_TOKENS = 256;
 
 /** Logits of one checkpoint that exist at once: the vocabulary passes in tiles, never as a whole. */
 export const MAX_LOGIT_VALUES = 8 * MiB;
+
+/** Entries of a legacy importance file, each a read and a name in memory: Pro with one per expert has 70,272. */
+export const MAX_IMATRIX_ENTRIES = 131_072;
+
+/** The name of the calibration text in a legacy importance file: a path in practice. */
+export const MAX_IMATRIX_DATASET_BYTES = 65_536;
+
+/** Bytes of a file that are hashed at once: enough to hide the cost of a read. */
+export const HASH_BYTES = 4 * MiB;
