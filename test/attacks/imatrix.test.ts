@@ -123,6 +123,7 @@ describe("a damaged GGUF", () => {
       await refused(readVector(path, 1), "matrix 1, column 1", NAME, `found ${bad}`);
     }
     await refused(readVector(gguf(pairOf(NAME, [1, 3e38], [1e-3]))), "column 1", "not finite");
+    await refused(readVector(gguf(pairOf(NAME, [1, -1e-45], [4]))), "column 1", "negative");
   });
 
   test("counts that are negative, NaN or infinite", async () => {

@@ -116,7 +116,8 @@ async function readMeans(
   for (let c = 0; c < into.length; c++) {
     const sum = into[c];
     into[c] = sum / count;
-    if (!(into[c] >= 0 && into[c] < Number.POSITIVE_INFINITY))
+    // The sum, because the mean of the smallest negative one is -0.
+    if (!(sum >= 0 && into[c] < Number.POSITIVE_INFINITY))
       throw dataError({
         what: `the importance of matrix ${matrix}, column ${c} is negative or not finite`,
         file: file.path,
