@@ -1,9 +1,8 @@
 import { Piscina } from "piscina";
 import { paired } from "../../tools/bench/measure.ts";
 import { makeRows } from "../../tools/bench/rows.ts";
-import { byteLengthOf } from "../../tools/formats/dtypes.ts";
+import { byteLengthOf, type Dtype } from "../../tools/formats/dtypes.ts";
 import { distModule } from "../../tools/lib/package-root.ts";
-import type { RowsTask } from "../../tools/quantize/convert-rows.ts";
 import type { WorkerJob } from "../../tools/quantize/worker.ts";
 
 /**
@@ -14,7 +13,7 @@ const ROWS = 64;
 const COLS = 4096;
 const TASKS = 24;
 
-function jobFor(format: RowsTask["format"]): WorkerJob {
+function jobFor(format: Dtype): WorkerJob {
   const weightBytes = 4 * ROWS * COLS;
   const outBytes = byteLengthOf(format, ROWS * COLS);
   const slab = new SharedArrayBuffer(weightBytes + outBytes);
@@ -25,10 +24,9 @@ function jobFor(format: RowsTask["format"]): WorkerJob {
     task: {
       rows: ROWS,
       rowLength: COLS,
-      format,
+      storage: format,
       inputs: [input],
-      outAt: weightBytes,
-      outBytes,
+      outs: [{ at: weightBytes, bytes: outBytes }],
       expertCount: 1,
     },
   };

@@ -3,8 +3,9 @@ import { takeCensus } from "../../tools/model/census.ts";
 import { parseConfig } from "../../tools/model/config.ts";
 import { releaseName } from "../../tools/model/identify.ts";
 import type { Drafter } from "../../tools/model/inventory.ts";
-import { planGguf } from "../../tools/plan/gguf-plan.ts";
-import { formatFor, parseRecipe, recipeForBits, shippedRecipes } from "../../tools/plan/recipe.ts";
+import { planOutput } from "../../tools/plan/plan-output.ts";
+import { isGguf, parseRecipe, recipeForBits, shippedRecipes, storageFor } from "../../tools/plan/recipe.ts";
+import { tensorBytes } from "../../tools/plan/storage.ts";
 import { FLASH, FLASH_0731, PRO, PRO_0813 } from "../fixtures/release-configs.ts";
 import { releaseHeaders } from "../support/headers.ts";
 
@@ -45,17 +46,11 @@ test("Flash and Pro become the GGUF that llama.cpp expects: 1328 and 1894 tensor
     [FLASH, 1328, 145.6],
     [PRO, 1894, 793.6],
   ] as const) {
-    const { files } = planGguf(census(json, "mtp"), recipe, "sidecar");
+    const { files } = planOutput(census(json, "mtp"), { recipe, format: "gguf" });
     expect(files.map(({ kind }) => kind)).toEqual(["model", "mtp"]);
     expect(files[0].tensors).toHaveLength(count);
-    const total = files[0].tensors.reduce(
-      (sum, { dtype, ne }) =>
-        sum +
-        ne.reduce((a, b) => a * b, 1) *
-          { mxfp4: 4.25, q8_0: 8.5, bf16: 16, f32: 32, i32: 32 }[dtype as "f32"],
-      0,
-    );
-    expect(total / 8 / 2 ** 30).toBeCloseTo(gib, 1);
+    const total = files[0].tensors.reduce((sum, { outputs }) => sum + tensorBytes(outputs[0]), 0);
+    expect(total / 2 ** 30).toBeCloseTo(gib, 1);
   }
 });
 
@@ -66,15 +61,20 @@ test("every shipped recipe covers every tensor of every release", () => {
       [FLASH, "mtp", "base"],
       [PRO, "mtp", "official"],
     ] as const)
-      expect(planGguf(census(json, drafter, storage), recipe, "sidecar").files).toHaveLength(2);
+      for (const format of recipe.formats) {
+        const plan = planOutput(census(json, drafter, storage), { recipe, format, allowLarger: true });
+        expect(plan.files.length).toBe(
+          isGguf(format) ? 2 : json.num_hidden_layers + (format === "mlx" ? 1 : 2),
+        );
+      }
 });
 
 test("a DSpark drafter is left out only when the user says so, and then every tensor of it is named", () => {
   const recipe = recipeForBits(4);
   if (!recipe) throw new Error("no 4-bit recipe");
   const result = census(FLASH_0731, "dspark");
-  expect(() => planGguf(result, recipe, "sidecar")).toThrow(/DSpark.*--mtp drop/);
-  const plan = planGguf(result, recipe, "drop");
+  expect(() => planOutput(result, { recipe, format: "gguf" })).toThrow(/DSpark.*--mtp drop/);
+  const plan = planOutput(result, { recipe, format: "gguf", mtp: "drop" });
   expect(plan.files).toHaveLength(1);
   expect(plan.dropped).toHaveLength(72_317 - (69_187 - (6 * 256 + 39)));
   expect(plan.dropped.every((name) => name.startsWith("mtp."))).toBe(true);
@@ -82,7 +82,8 @@ test("a DSpark drafter is left out only when the user says so, and then every te
 
 test("a recipe that would quantize a pinned tensor, or has no rule for one, is refused", () => {
   const { entries } = census(FLASH, "none");
-  const rules = (text: string) => parseRecipe(`{name: r, version: 1, title: t, rules: [${text}]}`, "r.yaml");
+  const rules = (text: string) =>
+    parseRecipe(`{name: r, version: 1, title: t, formats: [gguf], rules: [${text}]}`, "r.yaml");
   const entry = (name: string) => entries.find(({ spec }) => spec.name === name) as (typeof entries)[number];
   for (const [name, role] of [
     ["layers.3.ffn.gate.weight", "router"],
@@ -93,8 +94,10 @@ test("a recipe that would quantize a pinned tensor, or has no rule for one, is r
     ["layers.3.attn.compressor.ape", "ape"],
     ["norm.weight", "norm"],
   ])
-    expect(() => formatFor(rules(`{roles: [${role}], format: q8_0}`), entry(name))).toThrow(/pinned/);
-  expect(() => formatFor(rules("{roles: [head], format: q8_0}"), entry("embed.weight"))).toThrow(/no rule/);
+    expect(() => storageFor(rules(`{roles: [${role}], format: q8_0}`), entry(name), 43)).toThrow(/pinned/);
+  expect(() => storageFor(rules("{roles: [head], format: q8_0}"), entry("embed.weight"), 43)).toThrow(
+    /no rule/,
+  );
   expect(() => rules("{roles: [head], format: q9_9}")).toThrow(/format/);
 });
 

@@ -1,50 +1,48 @@
 import { availableParallelism } from "node:os";
 import type { Argv, CommandModule } from "yargs";
-import type { MtpChoice } from "../plan/gguf-plan.ts";
 import { type CommonArgs, printResult } from "./output.ts";
+import { type PlanArgs, planRequest, withPlan } from "./plan-args.ts";
 import { withSource } from "./source-args.ts";
 
-interface Args extends CommonArgs {
+interface Args extends CommonArgs, PlanArgs {
   source: string | undefined;
   variant: string | undefined;
-  bits: number;
+  imatrix: string | undefined;
   out: string | undefined;
   workers: number;
-  mtp: MtpChoice;
   dryRun: boolean;
+  restart: boolean;
   force: boolean;
 }
 
 export const quantizeCommand: CommandModule<CommonArgs, Args> = {
   command: "quantize [source]",
-  describe: "Convert a checkpoint to a GGUF that llama.cpp loads",
+  describe: "Convert a checkpoint to what an engine loads; the same command goes on after a crash",
   builder: (yargs: Argv<CommonArgs>) =>
-    withSource(yargs)
-      .option("bits", {
-        type: "number",
-        choices: [4, 8, 16, 32],
-        demandOption: true,
-        describe: "4 and 8 keep FP4 experts bit for bit; 16 and 32 are for checking",
+    withPlan(withSource(yargs))
+      .option("plan", {
+        type: "string",
+        describe: "a plan that v4kit plan wrote, instead of the flags above",
+      })
+      .option("imatrix", {
+        type: "string",
+        describe: "importance file, GGUF or .dat; 2 and 3 bits want one",
       })
       .option("out", {
         type: "string",
-        describe: "output file (default: MODEL-RECIPE.gguf in the working directory)",
+        describe: "output file or folder (default: MODEL-RECIPE in the working directory)",
       })
       .option("workers", {
         type: "number",
         default: availableParallelism(),
         describe: "worker threads; the bytes do not depend on it",
       })
-      .option("mtp", {
-        choices: ["sidecar", "drop"] as const,
-        default: "sidecar" as const,
-        describe: "the MTP block: a file of its own (mtp-NAME.gguf), or left out",
-      })
       .option("dry-run", {
         type: "boolean",
         default: false,
         describe: "say what would be written, write nothing",
       })
+      .option("restart", { type: "boolean", default: false, describe: "begin an unfinished conversion anew" })
       .option("force", { type: "boolean", default: false, describe: "replace a finished output" })
       .check(({ workers }) => {
         if (!Number.isInteger(workers) || workers < 1 || workers > 256)
@@ -53,25 +51,30 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
       }) as unknown as Argv<Args>,
   handler: async (args) => {
     const { resolveSource } = await import("../hub/resolve.ts");
-    const { recipeForBits } = await import("../plan/recipe.ts");
+    const { sourceDigest } = await import("../checkpoint/source-identity.ts");
+    const { choosePlan } = await import("../plan/choose-plan.ts");
+    const { isGguf } = await import("../plan/recipe.ts");
     const { quantize } = await import("../quantize/quantize.ts");
     const { renderQuantize } = await import("../quantize/render.ts");
     const { interruptSignal } = await import("../lib/interrupt.ts");
     const { announceKernels } = await import("./kernels.ts");
     announceKernels(args);
+    const request = planRequest(args);
     const { path, name } = await resolveSource(args);
-    const recipe = recipeForBits(args.bits);
-    if (!recipe) throw new Error(`no recipe for --bits ${args.bits}`);
     const result = await quantize({
       path,
-      recipe,
-      out: args.out ?? `${name}-${recipe.name}.gguf`,
-      mtp: args.mtp,
+      planFor: (census, source) => choosePlan(census, request, sourceDigest(source)),
+      out: args.out ?? ((plan) => `${name}-${plan.recipe.name}${isGguf(plan.format) ? ".gguf" : ""}`),
+      imatrix: args.imatrix,
       workers: args.workers,
       force: args.force,
+      restart: args.restart,
       dryRun: args.dryRun,
       quiet: args.quiet,
-      signal: interruptSignal("nothing half-written was left under a final name"),
+      signal: interruptSignal("the same command goes on where it stopped"),
+      onWarning: (line) => {
+        if (!args.quiet) process.stderr.write(`v4kit: ${line}\n`);
+      },
     });
     printResult(args, result, () => renderQuantize(result));
   },

@@ -1,12 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { sourceDigest } from "../checkpoint/source-identity.ts";
 import { inspect } from "../inspect/inspect.ts";
 import type { CensusSummary } from "../inspect/summary.ts";
 import { findLlamaLibraries, LLAMA_RELEASE } from "../peers/llama-libraries.ts";
 import { llamaLogits } from "../peers/llama-logits.ts";
-import { recipeForBits } from "../plan/recipe.ts";
-import { type QuantizeResult, quantize } from "../quantize/quantize.ts";
+import { choosePlan } from "../plan/choose-plan.ts";
+import type { QuantizeResult } from "../quantize/describe.ts";
+import { quantize } from "../quantize/quantize.ts";
 import type { ValidationReport } from "../validate/report.ts";
 import { validate } from "../validate/validate.ts";
 import { DEMO_CHECKPOINT } from "./embedded.ts";
@@ -37,16 +39,14 @@ const DEMO_TOKENS = 2048;
 export async function runDemo(folder: string, quiet: boolean): Promise<DemoReport> {
   const startedMs = Date.now();
   const census = await inspect(DEMO_CHECKPOINT);
-  const recipe = recipeForBits(4);
-  if (!recipe) throw new Error("no recipe for 4 bits");
-  const out = join(folder, `tiny-v4-${recipe.name}.gguf`);
+  const out = join(folder, "tiny-v4-4bit.gguf");
   const result = await quantize({
     path: DEMO_CHECKPOINT,
-    recipe,
+    planFor: (census, source) => choosePlan(census, { bits: 4 }, sourceDigest(source)),
     out,
-    mtp: "sidecar",
     workers: availableParallelism(),
     force: true,
+    restart: true,
     dryRun: false,
     quiet,
   });
@@ -54,7 +54,7 @@ export async function runDemo(folder: string, quiet: boolean): Promise<DemoRepor
   const validation = await validate({
     artefact: out,
     reference: DEMO_CHECKPOINT,
-    out: `${out}.v4kit/validation`,
+    out: join(result.sidecar, "validation"),
     numerics: "fp32",
     threads: availableParallelism(),
     tokens: { maxTokens: DEMO_TOKENS },

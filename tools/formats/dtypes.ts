@@ -42,6 +42,7 @@ const table = {
   F8_E8M0: element(1, undefined, "F8_E8M0"),
   i64: element(8, 27, "I64"),
   i32: element(4, 26, "I32"),
+  u32: element(4, undefined, "U32"),
   i16: element(2, 25, "I16"),
   i8: element(1, 24, "I8"),
   u8: element(1, undefined, "U8"),

@@ -1,4 +1,5 @@
-import { type FileHandle, mkdir, open, rename, statfs, unlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rmdir, statfs, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { dataError, systemError, V4Error } from "./errors.ts";
 import { lockOutput } from "./output-lock.ts";
@@ -76,6 +77,66 @@ export async function createRangedOutput(path: string, options: OutputOptions): 
   };
 }
 
+/** A file that is filled over several runs: what an earlier one wrote is still there. */
+export interface UnfinishedFile {
+  readonly path: string;
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  /** Fills `into` from `position`; false where the file is shorter. */
+  read(into: Uint8Array, position: number): Promise<boolean>;
+  /** Cuts or extends to the final length, syncs and closes. */
+  finish(byteLength: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a file to go on with, or creates it. The caller holds the output's lock, and names it by `renameDurably`. */
+export async function openUnfinished(path: string): Promise<UnfinishedFile> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, constants.O_RDWR | constants.O_CREAT);
+  } catch (error) {
+    throw systemError(error, path);
+  }
+  const guarded = async <T>(action: () => Promise<T>): Promise<T> => {
+    try {
+      return await action();
+    } catch (error) {
+      throw systemError(error, path);
+    }
+  };
+  return {
+    path,
+    write: (bytes, position) => guarded(() => writeFully(handle, bytes, position)),
+    read: (into, position) => guarded(() => readIfThere(handle, into, position)),
+    finish: (byteLength) =>
+      guarded(async () => {
+        await handle.truncate(byteLength);
+        await handle.sync();
+        await handle.close();
+      }),
+    close: () => handle.close().catch(() => {}),
+  };
+}
+
+async function readIfThere(handle: FileHandle, into: Uint8Array, position: number): Promise<boolean> {
+  let done = 0;
+  while (done < into.length) {
+    const { bytesRead } = await handle.read(into, done, into.length - done, position + done);
+    if (bytesRead === 0) return false;
+    done += bytesRead;
+  }
+  return true;
+}
+
+/** Gives a finished file or folder its final name and syncs the folder it is in. */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+    await syncFolder(dirname(to));
+  } catch (error) {
+    throw systemError(error, to);
+  }
+}
+
 /** Writes a small file whole: temporary name, sync, rename. What a killed writer left is written over. */
 export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
   const partial = `${path}.partial`;
@@ -101,6 +162,11 @@ export async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch((error: unknown) => {
     throw systemError(error, path);
   });
+}
+
+/** Removes a folder that holds nothing. */
+export async function removeIfEmpty(path: string): Promise<void> {
+  await rmdir(path).catch(() => {});
 }
 
 /** Refuses an output name that cannot be written or already holds a finished file. */

@@ -96,3 +96,12 @@ function isMissing(error: unknown): boolean {
   const cause = (error as { cause?: { code?: string } }).cause;
   return cause?.code === "ENOENT";
 }
+
+/** Bytes that a path takes on disk: of a sparse file what was written; 0 where there is nothing, at least 1 where there is. */
+export async function existingBytes(path: string): Promise<number> {
+  const facts = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw systemError(error, path);
+  });
+  return facts ? Math.max(1, 512 * facts.blocks) : 0;
+}

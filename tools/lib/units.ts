@@ -1,3 +1,5 @@
+import { usageError } from "./errors.ts";
+
 /** Bytes as people read them: `1.50 GiB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -8,6 +10,28 @@ export function formatBytes(bytes: number): string {
     unit++;
   }
   return unit === 0 ? `${value} B` : `${value.toFixed(value < 10 ? 2 : 1)} ${units[unit]}`;
+}
+
+const SIZES: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40,
+};
+
+/** Reads a size as people write it: `96GiB`, `48 GB`, `1.5TiB`, a number of bytes. `flag` names it in the error. */
+export function parseBytes(text: string, flag: string): number {
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(number) * (SIZES[unit?.toUpperCase() ?? "?"] ?? Number.NaN));
+  if (!Number.isSafeInteger(bytes) || bytes <= 0)
+    throw usageError({ what: `${flag} is no size`, expected: "a size such as 96GiB or 48GB", found: text });
+  return bytes;
 }
 
 /** Counts as people read them: `1,234,567`. */

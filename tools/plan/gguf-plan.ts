@@ -1,63 +1,46 @@
-import { type Dtype, traitsOf } from "../formats/dtypes.ts";
-import type { GgufTensor } from "../formats/gguf/layout.ts";
 import { dataError, usageError } from "../lib/errors.ts";
 import { formatShape } from "../lib/shape.ts";
 import type { Census, CensusEntry } from "../model/census.ts";
-import { formatFor, type Recipe } from "./recipe.ts";
+import { ds4DrafterName } from "../model/ds4-names.ts";
+import type { MtpChoice, PlannedFile, PlannedTensor } from "./output-plan.ts";
+import { type OutputFormat, type Recipe, storageFor } from "./recipe.ts";
+import { columnUnit, isScaled, type Storage, tensorsOf } from "./storage.ts";
 
-/** What happens to the drafter block: its own file beside the model, or left out because the user said so. */
-export type MtpChoice = "sidecar" | "drop";
-
-/** Where one source tensor goes inside an output tensor, in rows and columns of the output. */
-export interface PlannedPart {
-  readonly entry: CensusEntry;
-  readonly rowStart: number;
-  readonly columnStart: number;
-}
-
-/** One output tensor seen as rows: `rows` rows of `rowLength` values, made of one or more source tensors. */
-export interface PlannedTensor extends GgufTensor {
-  readonly rows: number;
-  readonly rowLength: number;
-  readonly parts: readonly PlannedPart[];
-}
-
-export interface PlannedFile {
-  readonly kind: "model" | "mtp";
-  readonly tensors: readonly PlannedTensor[];
-}
-
-/** Which output every source tensor goes to, in which format. Pure data: made from headers and a recipe. */
-export interface GgufPlan {
+export interface GgufChoice {
   readonly recipe: Recipe;
-  readonly files: readonly PlannedFile[];
-  /** Source tensors left out by an explicit choice. */
-  readonly dropped: readonly string[];
+  readonly format: OutputFormat;
+  readonly mtp: MtpChoice;
 }
+
+/** A tensor's name in the file it goes to. */
+type NameOf = (entry: CensusEntry) => string;
 
 /** Plans the GGUF files of a checkpoint: the model, and the MTP block as a sidecar where there is one. */
-export function planGguf(census: Census, recipe: Recipe, mtp: MtpChoice): GgufPlan {
+export function planGgufFiles(census: Census, { recipe, format, mtp }: GgufChoice): PlannedFile[] {
   const trunk = census.entries.filter(({ spec }) => spec.block.kind !== "mtp");
   const drafter = census.entries.filter(({ spec }) => spec.block.kind === "mtp");
-  const files: PlannedFile[] = [{ kind: "model", tensors: planTensors(trunk, recipe) }];
-  if (mtp === "sidecar") {
-    refuseUnwritableDrafter(census);
-    if (drafter.length > 0) {
-      // A sidecar is loaded beside the model but owns its embedding, norm and head; the root mHC names hold its own.
-      const shared = trunk.filter(({ spec }) =>
-        ["embed.weight", "norm.weight", "head.weight"].includes(spec.name),
-      );
-      files.push({ kind: "mtp", tensors: planTensors([...shared, ...drafter], recipe) });
-    }
-    return { recipe, files, dropped: [] };
-  }
-  const dropped = [...drafter.flatMap(sourceNames), ...census.unrecognised.map(({ name }) => name)];
-  return { recipe, files, dropped };
+  const { layerCount } = census.config;
+  const plan = (entries: readonly CensusEntry[], nameOf: NameOf): PlannedTensor[] =>
+    stacksOf(entries, nameOf).map(([name, stack]) => planTensor(name, stack, { recipe, layerCount }));
+  const ggufName: NameOf = ({ spec }) => spec.gguf as string;
+  const files: PlannedFile[] = [{ kind: "model", name: "model.gguf", tensors: plan(trunk, ggufName) }];
+  if (mtp === "keep")
+    throw usageError({
+      what: "a GGUF names one head collapse (output_hc_*), the model's: the drafter's own would be lost",
+      next: "say --mtp sidecar for a file of its own, or --mtp drop",
+    });
+  if (mtp === "drop") return files;
+  refuseUnwritableDrafter(census);
+  if (drafter.length === 0) return files;
+  // llama.cpp's sidecar is loaded beside the model but owns its embedding, norm and head; its root mHC names hold the
+  // drafter's. ds4's has the drafter alone, under mtp.0.
+  const shared = trunk.filter(({ spec }) =>
+    ["embed.weight", "norm.weight", "head.weight"].includes(spec.name),
+  );
+  const tensors =
+    format === "ds4-gguf" ? plan(drafter, ds4DrafterName) : plan([...shared, ...drafter], ggufName);
+  return [...files, { kind: "mtp", name: "mtp.gguf", tensors }];
 }
-
-/** The stored tensors that an entry stands for. */
-export const sourceNames = (entry: CensusEntry): string[] =>
-  entry.scale ? [entry.weight.name, entry.scale.tensor.name] : [entry.weight.name];
 
 function refuseUnwritableDrafter(census: Census): void {
   if (census.drafter === "dspark")
@@ -73,39 +56,47 @@ function refuseUnwritableDrafter(census: Census): void {
     });
 }
 
-function planTensors(entries: readonly CensusEntry[], recipe: Recipe): PlannedTensor[] {
+/** Entries of one name in ascending order of experts: a stack, or the halves of a fusion. */
+export function stacksOf(entries: readonly CensusEntry[], nameOf: NameOf): [string, CensusEntry[]][] {
   const stacks = new Map<string, CensusEntry[]>();
   for (const entry of entries) {
-    const name = entry.spec.gguf as string;
+    const name = nameOf(entry);
     const stack = stacks.get(name);
     if (stack) stack.push(entry);
     else stacks.set(name, [entry]);
   }
-  return [...stacks].map(([name, stack]) => planTensor(name, stack, recipe));
+  return [...stacks];
 }
 
-function planTensor(name: string, stack: readonly CensusEntry[], recipe: Recipe): PlannedTensor {
+interface TensorChoice {
+  readonly recipe: Recipe;
+  readonly layerCount: number;
+}
+
+/** One matrix made of a stack of experts (along a new first axis), of the halves of a fusion (along columns), or of one tensor. */
+export function planTensor(
+  name: string,
+  stack: readonly CensusEntry[],
+  { recipe, layerCount }: TensorChoice,
+): PlannedTensor {
   const [first] = stack;
-  const { shape, role, expert } = first.spec;
-  const dtype = formatFor(recipe, first);
-  const mixed = stack.find((entry) => formatFor(recipe, entry) !== dtype);
-  if (mixed)
+  const { shape, expert } = first.spec;
+  const storage = storageFor(recipe, first, layerCount);
+  if (storage === "source")
     throw dataError({
-      what: "the experts of one stack are stored in different formats, so the recipe gives them different ones",
-      tensor: mixed.spec.name,
-      expected: `${first.format} as ${first.spec.name}`,
-      found: mixed.format,
+      what: `recipe ${recipe.name} keeps a tensor as it is stored, which a stack of experts or a GGUF cannot`,
+      tensor: first.spec.name,
     });
-  const fused = role === "mtp";
+  const fused = expert === undefined && stack.length > 1;
   const width = shape.at(-1) as number;
   const rowsEach = shape.length === 1 ? 1 : shape[0];
   const rowLength = fused ? width * stack.length : width;
-  checkBlocks(name, dtype, rowLength, first);
-  const ne = fused ? [rowLength, rowsEach] : [...shape].reverse();
+  checkBlocks(name, storage, rowLength, first);
+  const own = fused ? [rowsEach, rowLength] : shape;
   return {
     name,
-    dtype,
-    ne: expert === undefined ? ne : [...ne, stack.length],
+    storage,
+    outputs: tensorsOf(storage, name, expert === undefined ? own : [stack.length, ...own]),
     rows: fused ? rowsEach : rowsEach * stack.length,
     rowLength,
     parts: stack.map((entry, i) => ({
@@ -116,20 +107,21 @@ function planTensor(name: string, stack: readonly CensusEntry[], recipe: Recipe)
   };
 }
 
-function checkBlocks(name: string, dtype: Dtype, rowLength: number, entry: CensusEntry): void {
-  const { blockLength } = traitsOf(dtype);
-  if (rowLength % blockLength !== 0)
+export function checkBlocks(name: string, storage: Storage, rowLength: number, entry: CensusEntry): void {
+  const unit = columnUnit(storage);
+  if (rowLength % unit !== 0)
     throw dataError({
-      what: `rows of ${rowLength} values do not divide into ${dtype} blocks`,
+      what: `rows of ${rowLength} values do not divide into ${storage} ${isScaled(storage) ? "groups" : "blocks"}`,
       tensor: name,
-      expected: `a multiple of ${blockLength}`,
+      expected: `a multiple of ${unit}`,
       found: formatShape(entry.spec.shape),
     });
-  if (dtype === "mxfp4" && entry.format === "fp4" && entry.scale?.blockCols !== blockLength)
+  const group = entry.format === "fp4" ? entry.scale?.blockCols : undefined;
+  if ((storage === "mxfp4" || storage === "mlx_mxfp4") && group !== undefined && group !== 32)
     throw dataError({
       what: "the FP4 groups do not fit MXFP4 blocks",
       tensor: entry.spec.name,
-      expected: `groups of ${blockLength}`,
-      found: `groups of ${entry.scale?.blockCols}`,
+      expected: "groups of 32",
+      found: `groups of ${group}`,
     });
 }

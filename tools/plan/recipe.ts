@@ -2,43 +2,79 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { parse } from "yaml";
-import { type Dtype, isDtype, traitsOf } from "../formats/dtypes.ts";
+import { traitsOf } from "../formats/dtypes.ts";
 import { dataError } from "../lib/errors.ts";
 import { PACKAGE_ROOT } from "../lib/package-root.ts";
 import type { CensusEntry } from "../model/census.ts";
 import { PINNED_ROLES, type TensorRole } from "../model/inventory.ts";
+import { isScaled, isStorage, type Storage } from "./storage.ts";
 
-/** Rules from a tensor's role, part and source format to an output format; the first that matches decides. */
+/** What an artefact is written as: the container, its names, and what belongs into it beside the tensors. */
+export const OUTPUT_FORMATS = [
+  "gguf",
+  "ds4-gguf",
+  "native",
+  "nvfp4",
+  "compressed-tensors",
+  "fp8",
+  "bf16",
+  "mlx",
+] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+export const isGguf = (format: OutputFormat): boolean => format === "gguf" || format === "ds4-gguf";
+
+/** Rules from a tensor's role, part, block and source format to how it is stored; the first that matches decides. */
 export interface Recipe {
   readonly name: string;
   readonly version: number;
   readonly title: string;
-  /** The `--bits` value this recipe is the default for. */
-  readonly bits?: number;
+  /** What it can be written as; the first is meant where none is said. */
+  readonly formats: readonly OutputFormat[];
+  /** The `--bits` value it is the default for, by format. */
+  readonly bits?: Readonly<Partial<Record<OutputFormat, number>>> | undefined;
   readonly rules: readonly RecipeRule[];
 }
 
-interface RecipeRule {
+export interface RecipeRule {
   readonly roles: readonly string[];
   readonly parts?: readonly string[] | undefined;
-  readonly format: Dtype | { readonly fp4: Dtype; readonly other: Dtype };
+  /** Trunk layers it holds for: a range, both ends in it, or the last n. */
+  readonly layers?: { readonly from: number; readonly to: number } | { readonly last: number } | undefined;
+  readonly blocks?: readonly ("root" | "layer" | "mtp")[] | undefined;
+  /** One storage, or one by what the source is stored as. */
+  readonly format: Storage | { readonly fp4?: Storage; readonly fp8?: Storage; readonly other: Storage };
 }
 
-const FormatName = v.pipe(
+const StorageName = v.pipe(
   v.string(),
-  v.check(isDtype, "Expected a format name"),
-  v.transform((name) => name as Dtype),
+  v.check(isStorage, "Expected a format name"),
+  v.transform((name) => name as Storage),
 );
+const FormatName = v.picklist(OUTPUT_FORMATS);
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const RecipeYaml = v.strictObject({
-  name: v.string(),
-  version: v.pipe(v.number(), v.safeInteger()),
+  name: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.-]*$/, "Expected lower-case letters, digits, - and .")),
+  version: Count,
   title: v.string(),
-  bits: v.optional(v.number()),
+  formats: v.pipe(v.array(FormatName), v.minLength(1)),
+  bits: v.optional(v.record(FormatName, Count)),
   rules: v.array(
     v.strictObject({
       roles: v.array(v.string()),
       parts: v.optional(v.array(v.string())),
-      format: v.union([FormatName, v.strictObject({ fp4: FormatName, other: FormatName })]),
+      layers: v.optional(
+        v.union([v.strictObject({ from: Count, to: Count }), v.strictObject({ last: Count })]),
+      ),
+      blocks: v.optional(v.array(v.picklist(["root", "layer", "mtp"]))),
+      format: v.union([
+        StorageName,
+        v.strictObject({
+          fp4: v.optional(StorageName),
+          fp8: v.optional(StorageName),
+          other: StorageName,
+        }),
+      ]),
     }),
   ),
 });
@@ -47,16 +83,26 @@ const FOLDER = join(PACKAGE_ROOT, "configs/recipes");
 
 /** Parses a recipe file. */
 export function parseRecipe(text: string, file: string): Recipe {
-  const parsed = v.safeParse(RecipeYaml, parse(text));
+  let document: unknown;
+  try {
+    document = parse(text);
+  } catch (error) {
+    throw dataError({ what: `recipe: ${(error as Error).message.split("\n")[0]}`, file });
+  }
+  return checkRecipe(document, file);
+}
+
+/** Checks what claims to be a recipe, read from a file or taken from a plan. */
+export function checkRecipe(document: unknown, file: string): Recipe {
+  const parsed = v.safeParse(RecipeYaml, document);
   if (!parsed.success) {
     const issue = parsed.issues[0];
     throw dataError({ what: `recipe: ${v.getDotPath(issue) ?? "(root)"}: ${issue.message}`, file });
   }
-  const { bits, ...rest } = parsed.output;
-  return bits === undefined ? rest : { ...rest, bits };
+  return parsed.output as Recipe;
 }
 
-/** The recipes that ship with v4kit. */
+/** The recipes that ship with v4kit, by file name. */
 export function shippedRecipes(): readonly Recipe[] {
   return readdirSync(FOLDER)
     .filter((file) => file.endsWith(".yaml"))
@@ -64,15 +110,20 @@ export function shippedRecipes(): readonly Recipe[] {
     .map((file) => parseRecipe(readFileSync(join(FOLDER, file), "utf8"), join(FOLDER, file)));
 }
 
-/** The default recipe of a `--bits` value, or undefined. */
-export const recipeForBits = (bits: number): Recipe | undefined =>
-  shippedRecipes().find((recipe) => recipe.bits === bits);
+/** The default recipe of a `--bits` value in a format, or undefined. */
+export const recipeForBits = (bits: number, format: OutputFormat = "gguf"): Recipe | undefined =>
+  shippedRecipes().find((recipe) => recipe.bits?.[format] === bits);
 
-/** The format a recipe gives a tensor. A tensor without a rule, or a pinned one with a quantizing rule, is refused. */
-export function formatFor(recipe: Recipe, entry: CensusEntry): Dtype {
-  const { role, part, name } = entry.spec;
+/** How a recipe stores a tensor. A tensor without a rule, or a pinned one with a quantizing rule, is refused. */
+export function storageFor(recipe: Recipe, entry: CensusEntry, layerCount: number): Storage {
+  const { role, part, name, block } = entry.spec;
   const rule = recipe.rules.find(
-    (candidate) => candidate.roles.includes(role) && (candidate.parts?.includes(part) ?? true),
+    (candidate) =>
+      candidate.roles.includes(role) &&
+      (candidate.parts?.includes(part) ?? true) &&
+      (candidate.blocks?.includes(block.kind) ?? true) &&
+      (candidate.layers === undefined ||
+        (block.kind === "layer" && inLayers(candidate.layers, block.index, layerCount))),
   );
   if (!rule)
     throw dataError({
@@ -80,24 +131,33 @@ export function formatFor(recipe: Recipe, entry: CensusEntry): Dtype {
       tensor: name,
       next: "a recipe covers every tensor",
     });
-  const format =
-    typeof rule.format === "string"
-      ? rule.format
-      : entry.format === "fp4"
-        ? rule.format.fp4
-        : rule.format.other;
-  checkPinned(recipe, role, format, name);
-  return format;
+  const storage = storageOf(rule.format, entry);
+  checkPinned(recipe, role, storage, name);
+  return storage;
 }
 
-function checkPinned(recipe: Recipe, role: TensorRole, format: Dtype, name: string): void {
+const inLayers = (layers: NonNullable<RecipeRule["layers"]>, index: number, layerCount: number): boolean =>
+  "last" in layers ? index >= layerCount - layers.last : index >= layers.from && index <= layers.to;
+
+function storageOf(format: RecipeRule["format"], { format: source }: CensusEntry): Storage {
+  if (typeof format === "string") return format;
+  if (source === "fp4") return format.fp4 ?? format.other;
+  return source === "fp8" ? (format.fp8 ?? format.other) : format.other;
+}
+
+function checkPinned(recipe: Recipe, role: TensorRole, storage: Storage, name: string): void {
   if (!PINNED_ROLES.has(role)) return;
-  const allowed = role === "tid2eid" ? ["i32"] : role === "router" ? ["bf16", "f16", "f32"] : ["f32", "f16"];
-  if (!allowed.includes(format))
+  const allowed: Storage[] =
+    role === "tid2eid"
+      ? ["i32", "i64", "source"]
+      : role === "router"
+        ? ["bf16", "f16", "f32", "source"]
+        : ["f32", "f16", "source"];
+  if (!allowed.includes(storage))
     throw dataError({
       what: `recipe ${recipe.name} would quantize a pinned tensor (${role})`,
       tensor: name,
       expected: allowed.join(" or "),
-      found: traitsOf(format).name,
+      found: isScaled(storage) || storage === "source" ? storage : traitsOf(storage).name,
     });
 }

@@ -1,6 +1,7 @@
-import type { Dtype } from "../formats/dtypes.ts";
 import type { CensusEntry } from "../model/census.ts";
-import { type GgufPlan, type PlannedFile, sourceNames } from "../plan/gguf-plan.ts";
+import { exactness } from "../plan/exactness.ts";
+import { type OutputPlan, type PlannedFile, plannedTensors, sourceNames } from "../plan/output-plan.ts";
+import type { Storage } from "../plan/storage.ts";
 
 /**
  * What became of a source tensor. `preserved`: every value is kept exactly. `quantized`: re-encoded with loss.
@@ -12,35 +13,35 @@ export interface AccountedTensor {
   readonly name: string;
   readonly disposition: Disposition;
   readonly output?: string;
-  readonly format?: Dtype;
+  readonly format?: Storage;
 }
 
-/** Whether a conversion keeps every value by its nature; BF16 and F16 outputs are counted value by value as they are made. */
-function isExact(entry: CensusEntry, dtype: Dtype, inexact: number): boolean {
-  const { format } = entry;
-  if (format === dtype) return inexact === 0;
-  if (format === "fp4" && dtype === "mxfp4") return true;
-  if (format === "i64" && dtype === "i32") return true;
-  return (dtype === "f32" || dtype === "bf16" || dtype === "f16") && inexact === 0;
-}
-
-/** Lists every source tensor once. `inexact` holds, by source tensor, the values an output could not hold exactly. */
-export function accountFor(plan: GgufPlan, inexact: ReadonlyMap<string, number>): AccountedTensor[] {
+/** Lists every source tensor once. `changed` holds, by source tensor, the values an output could not hold exactly. */
+export function accountFor(plan: OutputPlan, changed: ReadonlyMap<string, number>): AccountedTensor[] {
   const accounts = new Map<string, AccountedTensor>();
-  for (const file of plan.files) {
-    for (const tensor of file.tensors)
-      for (const { entry } of tensor.parts) {
-        const disposition = dispositionOf(entry, tensor.dtype, file, inexact.get(entry.weight.name) ?? 0);
-        for (const name of sourceNames(entry))
-          if (!accounts.has(name))
-            accounts.set(name, { name, disposition, output: tensor.name, format: tensor.dtype });
-      }
-  }
+  for (const { file, tensor } of plannedTensors(plan))
+    for (const { entry } of tensor.parts) {
+      const disposition = dispositionOf(entry, tensor.storage, file, changed.get(entry.weight.name) ?? 0);
+      for (const name of sourceNames(entry))
+        if (!accounts.has(name))
+          accounts.set(name, { name, disposition, output: tensor.name, format: tensor.storage });
+    }
   for (const name of plan.dropped) accounts.set(name, { name, disposition: "dropped" });
   return [...accounts.values()];
 }
 
-function dispositionOf(entry: CensusEntry, dtype: Dtype, file: PlannedFile, inexact: number): Disposition {
+function dispositionOf(
+  entry: CensusEntry,
+  storage: Storage,
+  file: PlannedFile,
+  changed: number,
+): Disposition {
   if (file.kind === "mtp") return "externalised";
-  return isExact(entry, dtype, inexact) ? "preserved" : "quantized";
+  return exactness(entry.format, storage) !== "lossy" && changed === 0 ? "preserved" : "quantized";
+}
+
+export function countDispositions(accounts: readonly AccountedTensor[]): Record<Disposition, number> {
+  const counts: Record<Disposition, number> = { quantized: 0, preserved: 0, externalised: 0, dropped: 0 };
+  for (const { disposition } of accounts) counts[disposition]++;
+  return counts;
 }

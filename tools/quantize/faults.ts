@@ -1,10 +1,10 @@
 import { dataError, type V4Error } from "../lib/errors.ts";
-import type { RowsResult } from "./convert-rows.ts";
-import type { PlannedTask } from "./split-tasks.ts";
+import type { PlannedTask } from "./pieces.ts";
+import type { RowsResult } from "./rows-task.ts";
 
 /** The one-line error for a value that a worker found: which tensor, which element, what it should have been. */
 export function faultError(
-  { parts, sourceRow, task }: PlannedTask,
+  { parts, sourceRow, task }: Pick<PlannedTask, "parts" | "sourceRow" | "task">,
   fault: NonNullable<RowsResult["fault"]>,
 ): V4Error {
   const { entry } = parts[fault.input];
@@ -47,7 +47,7 @@ export function faultError(
       });
     case "too-large":
       return dataError({
-        what: `a value is too large for ${task.format} at ${element}`,
+        what: `a value is too large for ${task.storage} at ${element}`,
         ...at,
         next: "choose a recipe that gives this tensor a wider format",
       });

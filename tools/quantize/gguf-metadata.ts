@@ -1,45 +1,101 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TensorSource } from "../checkpoint/source.ts";
+import { sourceDigest } from "../checkpoint/source-identity.ts";
 import { type Dtype, traitsOf } from "../formats/dtypes.ts";
-import { type GgufMetadata, str, u32 } from "../formats/gguf/values.ts";
+import { type GgufMetadata, type GgufValue, str, u32 } from "../formats/gguf/values.ts";
 import { inputError } from "../lib/errors.ts";
 import { MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES } from "../lib/limits.ts";
 import { PACKAGE_ROOT, VERSION } from "../lib/package-root.ts";
-import type { Census } from "../model/census.ts";
 import { architectureMetadata } from "../model/gguf-config.ts";
 import { releaseName } from "../model/identify.ts";
-import type { GgufPlan, PlannedFile } from "../plan/gguf-plan.ts";
+import { type OutputPlan, type PlannedFile, planFingerprint } from "../plan/output-plan.ts";
+import { isGguf } from "../plan/recipe.ts";
 import { tokenizerMetadata } from "../tokenizer/gguf-tokenizer.ts";
+import { encodersOf } from "./encoders.ts";
+import type { ImportanceFacts } from "./importance.ts";
+import { storedTensors } from "./layout-files.ts";
 
-/** All metadata of one output file. Nothing here depends on the machine, the clock or where the source lies. */
-export async function ggufMetadata(
+/** What the header of one file says beside its tensors. */
+export type FileMetadata =
+  | { readonly container: "gguf"; keys(crcs: readonly number[]): GgufMetadata }
+  | { readonly container: "safetensors"; readonly strings: Readonly<Record<string, string>> };
+
+/** Where an artefact comes from, as it says itself. Nothing here depends on the machine, the clock or where the source lies. */
+function provenance(source: TensorSource, plan: OutputPlan, importance: ImportanceFacts): [string, string][] {
+  const { recipe, format } = plan;
+  return [
+    ["v4kit.version", VERSION],
+    ["v4kit.recipe", `${recipe.name}@${recipe.version}`],
+    ["v4kit.format", format],
+    ["v4kit.plan", planFingerprint(plan)],
+    ["v4kit.source", sourceDigest(source)],
+    ["v4kit.importance", importance.mode],
+    ...(importance.sha256 ? ([["v4kit.importance.sha256", importance.sha256]] as [string, string][]) : []),
+    ["v4kit.encoders", encodersOf(plan).join(" ")],
+  ];
+}
+
+/** The metadata of every file of a plan, in its order. */
+export async function fileMetadata(
   source: TensorSource,
-  census: Census,
-  plan: GgufPlan,
-  file: PlannedFile,
-): Promise<GgufMetadata> {
+  plan: OutputPlan,
+  importance: ImportanceFacts,
+): Promise<FileMetadata[]> {
+  const facts = provenance(source, plan, importance);
+  if (!isGguf(plan.format)) {
+    const strings = Object.fromEntries(facts);
+    return plan.files.map(() => ({ container: "safetensors", strings }));
+  }
+  const tokenizer = await tokenizerKeys(source);
+  const tensorCount = plan.files
+    .filter(({ split }) => split)
+    .reduce((sum, file) => sum + storedTensors(file), 0);
+  return plan.files.map((file) => ({
+    container: "gguf",
+    keys: (crcs) =>
+      new Map<string, GgufValue>([
+        ...(file.split && file.split.number > 0 ? [] : modelKeys(plan, file)),
+        ...(file.split ? splitKeys(file.split, tensorCount) : []),
+        ...facts.map(([key, value]): [string, GgufValue] => [key, str(value)]),
+        ...(importance.datasets?.length
+          ? ([["quantize.imatrix.dataset", str(importance.datasets.join(", "))]] as [string, GgufValue][])
+          : []),
+        ["v4kit.tensor_crc32", { type: "array", of: "u32", value: crcs }],
+        ...(file.split && file.split.number > 0 ? [] : tokenizer),
+      ]),
+  }));
+}
+
+function modelKeys({ census }: OutputPlan, file: PlannedFile): [string, GgufValue][] {
   const name = releaseName(census);
-  const { recipe } = plan;
   const sidecar = file.kind === "mtp";
-  return new Map([
+  return [
     ["general.architecture", str("deepseek4")],
     ["general.type", str("model")],
     ["general.name", str(sidecar ? `${name} MTP` : name)],
+    ["general.license", str("mit")],
     ["general.file_type", u32(traitsOf(mainFormat(file)).ggufFileType ?? 0)],
     ["general.quantization_version", u32(2)],
     ["general.alignment", u32(32)],
-    ["v4kit.version", str(VERSION)],
-    ["v4kit.recipe", str(`${recipe.name}@${recipe.version}`)],
     ...architectureMetadata(census.config, { drafterBlocks: sidecar ? 1 : 0 }),
-    ...(await tokenizerKeys(source)),
-  ]);
+  ];
 }
+
+/** Loaders refuse these in any other type. */
+const splitKeys = (
+  { number, count }: NonNullable<PlannedFile["split"]>,
+  tensors: number,
+): [string, GgufValue][] => [
+  ["split.no", { type: "u16", value: number }],
+  ["split.count", { type: "u16", value: count }],
+  ["split.tensors.count", { type: "i32", value: tensors }],
+];
 
 /** The format of most bytes: experts are 97 % of a model. */
 function mainFormat(file: PlannedFile): Dtype {
   const expert = file.tensors.find(({ parts }) => parts[0].entry.spec.role === "expert");
-  return (expert ?? file.tensors[0]).dtype;
+  return (expert ?? file.tensors[0]).outputs[0].dtype;
 }
 
 async function tokenizerKeys(source: TensorSource): Promise<ReturnType<typeof tokenizerMetadata>> {

@@ -1,163 +1,239 @@
-import { basename, dirname, join } from "node:path";
+import { rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { writeArrow } from "../../reports/arrow-writer.ts";
+import { CONVERSION } from "../../reports/schemas/conversion.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
-import type { Dtype } from "../formats/dtypes.ts";
-import { ggufTensorBytes } from "../formats/gguf/layout.ts";
-import { usageError } from "../lib/errors.ts";
+import { sourceDigest, sourceIdentity } from "../checkpoint/source-identity.ts";
+import { type ImportanceFile, openImportance } from "../formats/imatrix/reader.ts";
+import { makeFolder, removeIfEmpty, type UnfinishedFile, writeFileAtomic } from "../lib/disk.ts";
+import { dataError } from "../lib/errors.ts";
+import { existingBytes } from "../lib/files.ts";
+import { lockOutput } from "../lib/output-lock.ts";
+import { VERSION } from "../lib/package-root.ts";
 import { createProgress, silentProgress } from "../lib/progress.ts";
 import { type Census, takeCensus } from "../model/census.ts";
-import type { TensorRole } from "../model/inventory.ts";
-import { type GgufPlan, type MtpChoice, planGguf } from "../plan/gguf-plan.ts";
-import type { Recipe } from "../plan/recipe.ts";
-import { type AccountedTensor, accountFor, type Disposition } from "./account.ts";
-import { layoutFiles, type OutputFile, runPlan } from "./run-plan.ts";
+import { type OutputPlan, planFingerprint } from "../plan/output-plan.ts";
+import { conversionRows } from "./conversion-rows.ts";
+import { allPieces, convertPlan, storedCrcs } from "./convert-plan.ts";
+import { describeResult, type QuantizeResult } from "./describe.ts";
+import { encodersOf } from "./encoders.ts";
+import { folderFiles } from "./folder-files.ts";
+import { fileMetadata } from "./gguf-metadata.ts";
+import { type ImportanceFacts, importanceFacts } from "./importance.ts";
+import { type Journal, type JournalHead, journalPath, openJournal, type PieceRecord } from "./journal.ts";
+import { type LaidOutFile, layoutFile } from "./layout-files.ts";
+import { type Manifest, makeManifest, manifestPath, readManifest } from "./manifest.ts";
+import {
+  checkOutputs,
+  discardUnfinished,
+  nameOutputs,
+  openOutputs,
+  unnameOutputs,
+  verifyFinished,
+} from "./open-outputs.ts";
+import { type ArtefactPlace, placeArtefact } from "./place.ts";
 
 export interface QuantizeOptions {
   readonly path: string;
-  readonly recipe: Recipe;
-  /** Final name of the model file, ending in `.gguf`. */
-  readonly out: string;
-  readonly mtp: MtpChoice;
+  /** Decides what every tensor becomes, once the source's headers are read. */
+  readonly planFor: (census: Census, source: TensorSource) => OutputPlan | Promise<OutputPlan>;
+  /** The model's file, ending in `.gguf`, or its folder; made from the plan where it depends on it. */
+  readonly out: string | ((plan: OutputPlan) => string);
+  readonly imatrix?: string | undefined;
   readonly workers: number;
   readonly force: boolean;
+  readonly restart: boolean;
   readonly dryRun: boolean;
   readonly quiet: boolean;
   readonly signal?: AbortSignal;
+  /** Gets one line of what the user should know before hours pass. */
+  readonly onWarning?: (line: string) => void;
 }
 
-/** Output tensors of one role and format, added up. */
-export interface OutputClass {
-  readonly role: TensorRole;
-  readonly file: "model" | "mtp";
-  readonly from: string;
-  readonly to: Dtype;
-  readonly tensors: number;
-  readonly byteLength: number;
-}
-
-export interface QuantizeResult {
-  readonly dryRun: boolean;
-  readonly recipe: string;
-  readonly outputs: readonly { readonly path: string; readonly byteLength: number }[];
-  readonly source: { readonly path: string; readonly byteLength: number; readonly tensors: number };
-  readonly bitsPerWeight: number;
-  readonly elapsedMs: number;
-  readonly dispositions: Readonly<Record<Disposition, number>>;
-  readonly classes: readonly OutputClass[];
-  /** Every tensor of the source, once. */
-  readonly tensors: readonly AccountedTensor[];
-}
-
-/** Name of the sidecar that holds the MTP block: `mtp-NAME.gguf` beside `NAME.gguf`. */
-const sidecarPath = (out: string): string => join(dirname(out), `mtp-${basename(out)}`);
-
-/** The whole stage: census, plan, conversion, account. A dry run stops before anything is written. */
+/**
+ * The whole stage: census, plan, conversion, manifest. It is journaled: after a crash, a full disk or Ctrl-C the same
+ * call goes on where it stopped. A dry run touches nothing.
+ */
 export async function quantize(options: QuantizeOptions): Promise<QuantizeResult> {
-  if (!options.out.endsWith(".gguf"))
-    throw usageError({
-      what: "the output must be a .gguf file",
-      found: options.out,
-      next: "give --out NAME.gguf",
-    });
   const startedMs = Date.now();
   const source = await openCheckpoint(options.path);
+  let importance: ImportanceFile | undefined;
   try {
     const census = takeCensus(source.config, source.tensors, source.location);
-    const plan = planGguf(census, options.recipe, options.mtp);
-    const files = await layoutFiles(source, census, plan, [options.out, sidecarPath(options.out)]);
-    const inexact = options.dryRun ? new Map<string, number>() : await convert(source, files, options);
-    return describeResult({
-      source,
-      census,
-      plan,
-      files,
-      inexact,
-      elapsedMs: Date.now() - startedMs,
-      options,
-    });
+    const plan = await options.planFor(census, source);
+    if (options.imatrix !== undefined) importance = await openImportance(options.imatrix);
+    const facts = importanceFacts(plan, importance);
+    const metadata = await fileMetadata(source, plan, facts);
+    const files = plan.files.map((file, i) => layoutFile(file, metadata[i]));
+    const out = typeof options.out === "string" ? options.out : options.out(plan);
+    const place = placeArtefact(plan, out);
+    const stage: Stage = { options, source, plan, importance, facts, files, place, startedMs };
+    if (facts.mode === "weight-energy")
+      options.onWarning?.(
+        "no importance file: the energy of the weights stands in for it, which costs quality at 2 and 3 bits (--imatrix)",
+      );
+    if (options.dryRun) return describeResult(stage, { status: "dry run", records: new Map(), resumed: 0 });
+    return await run(stage);
   } finally {
+    await importance?.close();
     await source.close();
   }
 }
 
-async function convert(
-  source: TensorSource,
-  files: readonly OutputFile[],
-  options: QuantizeOptions,
-): Promise<ReadonlyMap<string, number>> {
-  const total = files.reduce((sum, { layout }) => sum + layout.byteLength, 0);
-  const progress = options.quiet ? silentProgress : createProgress("quantize", total);
-  try {
-    return await runPlan(source, files, { ...options, progress });
-  } finally {
-    progress.stop();
-  }
-}
-
-interface Finished {
-  readonly source: TensorSource;
-  readonly census: Census;
-  readonly plan: GgufPlan;
-  readonly files: readonly OutputFile[];
-  readonly inexact: ReadonlyMap<string, number>;
-  readonly elapsedMs: number;
+/** Everything that is known before the first byte moves. */
+export interface Stage {
   readonly options: QuantizeOptions;
+  readonly source: TensorSource;
+  readonly plan: OutputPlan;
+  readonly importance: ImportanceFile | undefined;
+  readonly facts: ImportanceFacts;
+  readonly files: readonly LaidOutFile[];
+  readonly place: ArtefactPlace;
+  readonly startedMs: number;
 }
 
-function describeResult({
-  source,
-  census,
-  plan,
-  files,
-  inexact,
-  elapsedMs,
-  options,
-}: Finished): QuantizeResult {
-  const tensors = accountFor(plan, inexact);
-  const dispositions: Record<Disposition, number> = {
-    quantized: 0,
-    preserved: 0,
-    externalised: 0,
-    dropped: 0,
-  };
-  for (const { disposition } of tensors) dispositions[disposition]++;
-  const [model] = files;
-  const weights = census.entries
-    .filter(({ spec }) => spec.block.kind !== "mtp" && spec.role !== "tid2eid")
-    .reduce((sum, { spec }) => sum + spec.shape.reduce((product, dimension) => product * dimension, 1), 0);
-  return {
-    dryRun: options.dryRun,
-    recipe: `${plan.recipe.name}@${plan.recipe.version}`,
-    outputs: files.map(({ path, layout }) => ({ path, byteLength: layout.byteLength })),
-    source: {
-      path: source.location,
-      byteLength: [...source.tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0),
-      tensors: source.tensors.size,
-    },
-    bitsPerWeight: (8 * model.layout.byteLength) / weights,
-    elapsedMs,
-    dispositions,
-    classes: files.flatMap(classesOf),
-    tensors,
-  };
-}
-
-function classesOf({ file }: OutputFile): OutputClass[] {
-  const classes = new Map<string, { -readonly [K in keyof OutputClass]: OutputClass[K] }>();
-  for (const tensor of file.tensors) {
-    const { spec, format: from } = tensor.parts[0].entry;
-    const key = `${spec.role}/${from}/${tensor.dtype}`;
-    const sum = classes.get(key) ?? {
-      role: spec.role,
-      file: file.kind,
-      from,
-      to: tensor.dtype,
-      tensors: 0,
-      byteLength: 0,
-    };
-    sum.tensors++;
-    sum.byteLength += ggufTensorBytes(tensor);
-    classes.set(key, sum);
+async function run(stage: Stage): Promise<QuantizeResult> {
+  const { options, place, files } = stage;
+  const head = await journalHead(stage);
+  if (!options.force && !options.restart && (await isFinished(stage, head)))
+    return describeResult(stage, { status: "up to date", records: new Map(), resumed: 0 });
+  await makeFolder(place.sidecar);
+  const release = await lockOutput(join(place.sidecar, "run"));
+  let journal: Journal | undefined;
+  try {
+    // Without a journal nobody knows what an unfinished file holds.
+    if (options.restart || (await existingBytes(journalPath(place.sidecar))) === 0) await discard(place);
+    journal = await openJournal(place.sidecar, head);
+    if (journal.finished.size === countPieces(files)) await unnameOutputs(place);
+    await checkOutputs(place, files, options.force);
+    const { records, manifest, resumed } = await convert(stage, journal, head);
+    await journal.remove();
+    return describeResult(stage, { status: "done", records, manifest, resumed });
+  } catch (error) {
+    await journal?.close();
+    if (journal?.count() === 0) await discard(place);
+    throw error;
+  } finally {
+    await release();
+    await removeIfEmpty(place.sidecar);
   }
-  return [...classes.values()];
+}
+
+async function discard(place: ArtefactPlace): Promise<void> {
+  await rm(journalPath(place.sidecar), { force: true });
+  await discardUnfinished(place);
+}
+
+function countPieces(files: readonly LaidOutFile[]): number {
+  let count = 0;
+  for (const _ of allPieces(files)) count++;
+  return count;
+}
+
+async function journalHead({ source, plan, facts }: Stage): Promise<JournalHead> {
+  return {
+    v4kit: VERSION,
+    plan: planFingerprint(plan),
+    source: await sourceIdentity(source),
+    encoders: encodersOf(plan).join(" "),
+    importance: facts.sha256 ?? facts.mode,
+  };
+}
+
+/** Whether exactly this artefact is there already, complete, with its manifest. */
+async function isFinished({ place, files, source, facts }: Stage, head: JournalHead): Promise<boolean> {
+  if ((await existingBytes(journalPath(place.sidecar))) > 0) return false;
+  for (const { final } of place.files) if ((await existingBytes(final)) === 0) return false;
+  const manifest = await readManifest(place.sidecar);
+  return (
+    manifest !== undefined &&
+    manifest.v4kit === head.v4kit &&
+    manifest.plan === head.plan &&
+    manifest.source.digest === sourceDigest(source) &&
+    manifest.encoders.join(" ") === head.encoders &&
+    (manifest.importance.sha256 ?? manifest.importance.mode) === (facts.sha256 ?? facts.mode) &&
+    manifest.files.every(({ byteLength }, i) => byteLength === files[i]?.byteLength)
+  );
+}
+
+async function convert(stage: Stage, journal: Journal, head: JournalHead) {
+  const { options, source, files, place, importance } = stage;
+  const outputs = await openOutputs(place);
+  try {
+    const total = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const progress = options.quiet ? silentProgress : createProgress("quantize", total);
+    let records: ReadonlyMap<number, PieceRecord>;
+    let resumed = 0;
+    try {
+      const finished = await verifyFinished(files, outputs, journal.finished, progress);
+      resumed = finished.size;
+      records = await convertPlan({
+        ...options,
+        source,
+        files,
+        outputs,
+        importance,
+        journal,
+        finished,
+        progress,
+      });
+    } finally {
+      progress.stop();
+    }
+    if ((await sourceIdentity(source)) !== head.source)
+      throw dataError({
+        what: "the source changed while it was being read",
+        file: source.location,
+        next: "leave it alone and begin anew with --restart",
+      });
+    const manifest = await finish(stage, outputs, records);
+    return { records, manifest, resumed };
+  } finally {
+    for (const output of outputs) await output.close();
+  }
+}
+
+/** Headers with their checksums, what belongs beside the tensors, the manifest; then the final names. */
+async function finish(
+  stage: Stage,
+  outputs: readonly UnfinishedFile[],
+  records: ReadonlyMap<number, PieceRecord>,
+): Promise<Manifest> {
+  const { options, source, plan, files, place, facts, importance, startedMs } = stage;
+  const crcs = storedCrcs(files, records);
+  for (const [i, file] of files.entries()) {
+    await outputs[i].write(file.prefix(crcs[i]), 0);
+    await outputs[i].finish(file.byteLength);
+  }
+  const manifest = await makeManifest({
+    source,
+    plan,
+    files,
+    names: place.files.map(({ final }) => basename(final)),
+    records,
+    importance: facts,
+    run: {
+      source: source.location,
+      workers: options.workers,
+      finished: new Date().toISOString(),
+      elapsedMs: Date.now() - startedMs,
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+    },
+  });
+  if (place.folder)
+    for (const { name, bytes } of await folderFiles(source, plan, manifest))
+      await writeFileAtomic(join(place.folder.partial, name), bytes);
+  const measured = { file: importance, expertCount: source.config.expertCount };
+  await writeArrow(join(place.sidecar, "quantize.arrow"), conversionRows(files, records, measured), {
+    schema: CONVERSION,
+    metadata: { v4kit: VERSION, plan: manifest.plan, digest: manifest.digest },
+  });
+  await writeFileAtomic(
+    manifestPath(place.sidecar),
+    new TextEncoder().encode(`${JSON.stringify(manifest, null, 1)}\n`),
+  );
+  await nameOutputs(place, options.force);
+  return manifest;
 }

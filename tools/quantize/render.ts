@@ -1,6 +1,6 @@
 import { renderTable } from "../lib/table.ts";
 import { formatBytes, formatCount, formatDuration } from "../lib/units.ts";
-import type { QuantizeResult } from "./quantize.ts";
+import type { QuantizeResult } from "./describe.ts";
 
 /** What a run did (or, dry, would do) as a person reads it. */
 export function renderQuantize(result: QuantizeResult): string {
@@ -33,10 +33,22 @@ export function renderQuantize(result: QuantizeResult): string {
     ),
     "",
     `${formatCount(source.tensors)} source tensors: ${counts.join(", ")}`,
-    `recipe ${result.recipe}, ${result.bitsPerWeight.toFixed(2)} bits per weight, ${formatBytes(source.byteLength)} in, ${formatBytes(total)} out`,
+    `recipe ${result.recipe} as ${result.format}, ${result.bitsPerWeight.toFixed(2)} bits per weight, ${formatBytes(source.byteLength)} in, ${formatBytes(total)} out`,
+    ...result.certificate.filter(({ role }) => role === "expert").map(certified),
   ];
-  if (result.dryRun) lines.push("dry run: nothing was written; the output would be");
-  else lines.push(`done in ${formatDuration(result.elapsedMs)}, ${formatBytes(Math.round(rate))}/s`);
+  if (result.status === "dry run") lines.push("dry run: nothing was written; the output would be");
+  else if (result.status === "up to date") lines.push("up to date: exactly this was made before");
+  else {
+    const resumed =
+      result.resumed > 0 ? `, ${formatCount(result.resumed)} tensors of it by an earlier run` : "";
+    lines.push(`done in ${formatDuration(result.elapsedMs)}, ${formatBytes(Math.round(rate))}/s${resumed}`);
+  }
   for (const output of outputs) lines.push(`  ${output.path}  ${formatBytes(output.byteLength)}`);
   return lines.join("\n");
 }
+
+/** One line of the certificate. */
+const certified = ({ from, to, values, changed, scales }: QuantizeResult["certificate"][number]): string =>
+  changed === 0
+    ? `experts ${from} to ${to}: lossless, all ${formatCount(values)} values compared${scales ? `, scales 2^${scales[0] - 127} to 2^${scales[1] - 127}` : ""}`
+    : `experts ${from} to ${to}: ${formatCount(changed)} of ${formatCount(values)} values changed`;

@@ -107,12 +107,12 @@ async function compareBytes(kernels: Kernels, { artefact, reference, entry, twin
   const width = rowLength(entry);
   const planned = {
     name,
-    dtype: format,
-    ne: [...entry.spec.shape].reverse(),
+    storage: format,
+    outputs: [{ name, dtype: format, shape: entry.spec.shape, piece: "codes", rowsPerUnit: 1 }],
     rows,
     rowLength: width,
     parts: [{ entry, rowStart: 0, columnStart: 0 }],
-  };
+  } as const;
   let different = 0;
   let first: FirstDifference | undefined;
   for await (const { offset, bytes } of encodeTensor(reference, kernels, planned)) {

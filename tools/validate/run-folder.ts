@@ -1,7 +1,5 @@
-import { createHash } from "node:crypto";
-import { rm, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
-import type { TensorSource } from "../checkpoint/source.ts";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { openAppendLog } from "../lib/append-log.ts";
 import { makeFolder } from "../lib/disk.ts";
 import { printable, systemError, V4Error } from "../lib/errors.ts";
@@ -71,16 +69,4 @@ function refuseOther(path: string, begun: Fingerprint, now: Fingerprint): void {
     found: printable(String(now[key] ?? "nothing"), 80),
     next: "give --restart to begin anew, or another --out",
   });
-}
-
-/** The configuration, and size and time of the files: as much identity as can be had without reading 160 GB. */
-export async function sourceIdentity({ config, files }: TensorSource): Promise<string> {
-  const facts = await Promise.all(
-    files.map(async (file) => {
-      const { size, mtimeMs } = await stat(file);
-      return `${basename(file)}:${size}:${Math.trunc(mtimeMs)}`;
-    }),
-  );
-  const digest = createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 16);
-  return `config:${digest} ${facts.sort().join(" ")}`;
 }

@@ -11,6 +11,7 @@ import {
 } from "../../reports/schemas/validation.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
+import { sourceIdentity } from "../checkpoint/source-identity.ts";
 import { checkOutputPath, writeFileAtomic } from "../lib/disk.ts";
 import { VERSION } from "../lib/package-root.ts";
 import { openModelKernels } from "../reference/model-kernels.ts";
@@ -20,7 +21,7 @@ import { classOf, loadGate } from "./gate.ts";
 import { summariseLogits } from "./logit-summary.ts";
 import { loadPrompts, type PromptSet } from "./prompts.ts";
 import type { TensorGroup, ValidationReport } from "./report.ts";
-import { type Fingerprint, openRunFolder, type RunFolder, sourceIdentity } from "./run-folder.ts";
+import { type Fingerprint, openRunFolder, type RunFolder } from "./run-folder.ts";
 import { runForward } from "./run-forward.ts";
 import { checkStructure } from "./structure.ts";
 import { judge } from "./verdict.ts";

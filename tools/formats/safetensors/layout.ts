@@ -16,9 +16,12 @@ export interface SafetensorsLayout {
 }
 
 /** Lays tensors out in the order given: contiguous data after a header padded with spaces to a multiple of 8. */
-export function layoutSafetensors(tensors: readonly SafetensorsTensor[]): SafetensorsLayout {
+export function layoutSafetensors(
+  tensors: readonly SafetensorsTensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): SafetensorsLayout {
   // Entries, not assignments: a tensor may be called __proto__.
-  const header: [string, unknown][] = [["__metadata__", { format: "pt" }]];
+  const header: [string, unknown][] = [["__metadata__", { format: "pt", ...metadata }]];
   const relative: number[] = [];
   let end = 0;
   for (const { name, dtype, shape } of tensors) {

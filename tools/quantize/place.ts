@@ -1,0 +1,48 @@
+import { basename, dirname, join } from "node:path";
+import { usageError } from "../lib/errors.ts";
+import type { OutputPlan } from "../plan/output-plan.ts";
+import { isGguf } from "../plan/recipe.ts";
+
+/** Where the files of an artefact lie, finished and unfinished. */
+export interface ArtefactPlace {
+  /** `X.gguf`, or the folder `X`. */
+  readonly out: string;
+  /** Set where the artefact is a folder: files are written in `partial`, which is renamed as a whole. */
+  readonly folder?: { readonly partial: string };
+  /** By file of the plan. */
+  readonly files: readonly { readonly final: string; readonly partial: string }[];
+  /** `X.v4kit`: manifest, journal, table. */
+  readonly sidecar: string;
+}
+
+/** Folder of the manifest and the journal of an artefact. */
+export const sidecarOf = (out: string): string =>
+  `${out.replace(/(-00001-of-\d{5})?\.gguf$/, "").replace(/[/\\]+$/, "")}.v4kit`;
+
+/** Names every file of a plan for the output that the user named. */
+export function placeArtefact(plan: OutputPlan, out: string): ArtefactPlace {
+  const gguf = isGguf(plan.format);
+  if (gguf !== out.endsWith(".gguf"))
+    throw usageError({
+      what: gguf ? "the output must be a .gguf file" : "the output must be a folder",
+      found: out,
+      next: gguf ? "give --out NAME.gguf" : "give --out FOLDER",
+    });
+  const sidecar = sidecarOf(out);
+  if (!gguf) {
+    const partial = `${out.replace(/[/\\]+$/, "")}.partial`;
+    const files = plan.files.map(({ name }) => ({ final: join(out, name), partial: join(partial, name) }));
+    return { out, folder: { partial }, files, sidecar };
+  }
+  const stem = join(dirname(out), basename(out, ".gguf"));
+  const files = plan.files.map(({ kind, name, split }) => {
+    const final =
+      kind === "mtp"
+        ? join(dirname(out), `mtp-${basename(out)}`)
+        : split
+          ? stem + name.replace(/^model/, "")
+          : out;
+    return { final, partial: `${final}.partial` };
+  });
+  return { out: files[0].final, files, sidecar };
+}
