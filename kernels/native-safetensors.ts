@@ -29,6 +29,15 @@ export interface SafetensorsAddon {
   decodeInt4(
     ...args: [number, number, number, f16: boolean, Bytes, Bytes, zeroPoints: Bytes | null, Float32Array]
   ): number;
+  encodeMlxAffine(
+    ...args: [
+      ...[set: number, src: Float32Array, rowLength: number, group: number, bits: number],
+      ...[packed: Bytes, scales: Bytes, biases: Bytes, importance: Float32Array | null],
+    ]
+  ): number;
+  decodeMlxAffine(
+    ...args: [number, number, number, bits: number, Bytes, Bytes, biases: Bytes, dst: Float32Array]
+  ): number;
   decodeF8Bf16(
     ...args: [set: number, Bytes, cols: number, Scales, number, number, number, dst: Bytes, Uint32Array]
   ): number;
@@ -59,6 +68,13 @@ export function safetensorsOf(addon: SafetensorsAddon, set: number): Safetensors
       addon.decodeInt4(
         ...([set, rowLength, group, scaleFormat === "f16", packed, scales, zeroPoints ?? null, dst] as const),
       ),
+    encodeMlxAffine: (src, { rowLength, group, bits, packed, scales, biases }, importance) =>
+      addon.encodeMlxAffine(
+        ...([set, src, rowLength, group, bits, packed, scales, biases] as const),
+        weightsOf(importance),
+      ),
+    decodeMlxAffine: ({ rowLength, group, bits, packed, scales, biases }, dst) =>
+      addon.decodeMlxAffine(set, rowLength, group, bits, packed, scales, biases, dst),
     decodeF8Bf16: (codes, cols, { values, blockRows, blockCols, firstRow }, dst, inexact) =>
       addon.decodeF8Bf16(set, codes, cols, values, blockRows, blockCols, firstRow, dst, inexact),
     decodeFp4Bf16: (codes, scales, dst, inexact) => addon.decodeFp4Bf16(set, codes, scales, dst, inexact),

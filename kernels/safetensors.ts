@@ -47,6 +47,19 @@ export interface Int4Matrix {
   readonly zeroPoints?: Uint8Array;
 }
 
+/** A matrix as MLX quantizes it in mode "affine", as bytes: y = code scale + bias. */
+export interface MlxAffineMatrix {
+  /** Columns; a multiple of `group`. */
+  readonly rowLength: number;
+  readonly group: 32 | 64 | 128;
+  readonly bits: 4 | 8;
+  /** `weight`, U32 words, the first element in the lowest bits: so the even column in the low nibble, or a byte each. */
+  readonly packed: Uint8Array;
+  /** `scales` and `biases`, BF16 [rows, cols/group]. */
+  readonly scales: Uint8Array;
+  readonly biases: Uint8Array;
+}
+
 export interface SafetensorsKernels {
   /**
    * Widens `span` (two bytes, see EMPTY_SPAN) by the scales of all groups with a non-zero code. Groups are a multiple
@@ -113,6 +126,19 @@ export interface SafetensorsKernels {
 
   /** Returns OK, or the index of the first scale that is not finite. */
   decodeInt4(src: Int4Matrix, dst: Float32Array): number;
+
+  /**
+   * f32 rows to MLX's affine groups, by search for the scale (of either sign) and the bias with the least weighted error
+   * after rounding both to bf16; never worse than MLX's own rule. A group of zeros has scale 1. Returns OK, or the
+   * index of the first element that is not finite or above 2^60.
+   */
+  encodeMlxAffine(src: Float32Array, dst: MlxAffineMatrix, importance?: Float32Array): number;
+
+  /**
+   * In f32, where the product of a bf16 and a code is exact; MLX may round to its own dtype. Returns OK, or the index
+   * of the first group whose scale or bias is not finite.
+   */
+  decodeMlxAffine(src: MlxAffineMatrix, dst: Float32Array): number;
 
   /**
    * As `decodeF8`, rounded to bf16 (little-endian). Values that differ from the f32, or are infinite in it, are added

@@ -38,6 +38,20 @@ static uint64_t run_int4(const struct safetensors_kernels *set, const float *x, 
   return digest;
 }
 
+static uint64_t run_mlx(const struct safetensors_kernels *set, const float *x, const float *w, size_t group, size_t bits,
+                        uint64_t digest) {
+  const size_t row = 2 * group, rows = SF_LENGTH / row, groups = 2 * rows, code_bytes = rows * row * bits / 8;
+  uint8_t *packed = buffer(code_bytes), *scales = buffer(2 * groups), *biases = buffer(2 * groups);
+  float *y = buffer(4 * rows * row);
+  const struct mlx_matrix matrix = {rows, row, group, bits, packed, scales, biases};
+  set->encode_mlx_affine(x, &matrix, w);
+  set->decode_mlx_affine(&matrix, y);
+  digest = digest_of(digest_of(digest, packed, code_bytes), scales, 2 * groups);
+  digest = digest_of(digest_of(digest, biases, 2 * groups), y, 4 * rows * row);
+  free(packed), free(scales), free(biases), free(y);
+  return digest;
+}
+
 static uint64_t run_f32(const struct safetensors_kernels *set, int kind, uint64_t digest) {
   float *x = buffer(4 * SF_LENGTH), *w = buffer(4 * SF_COLS), *y = buffer(4 * SF_LENGTH), *scales = buffer(4 * SF_BLOCKS);
   uint8_t *codes = buffer(SF_LENGTH), *nvfp4 = buffer(SF_LENGTH / 2), *group_scales = buffer(SF_LENGTH / 16);
@@ -56,7 +70,10 @@ static uint64_t run_f32(const struct safetensors_kernels *set, int kind, uint64_
   set->decode_f8_bf16(codes, SF_ROWS, SF_COLS, &f8, bf16, &inexact);
   digest = digest_of(digest_of(digest, codes, SF_LENGTH), scales, 4 * SF_BLOCKS);
   digest = digest_of(digest_of(digest, bf16, 2 * SF_LENGTH), &inexact, 4);
-  for (size_t group = 32; group <= 128; group *= 2) digest = run_int4(set, x, importance, group, kind / 2 & 3, digest);
+  for (size_t group = 32; group <= 128; group *= 2) {
+    digest = run_int4(set, x, importance, group, kind / 2 & 3, digest);
+    for (size_t bits = 4; bits <= 8; bits *= 2) digest = run_mlx(set, x, importance, group, bits, digest);
+  }
   free(x), free(w), free(y), free(scales), free(codes), free(nvfp4), free(group_scales), free(bf16);
   return digest;
 }

@@ -209,6 +209,50 @@ static napi_value decode_int4(napi_env env, napi_callback_info info) {
   return result(&call, call.failed ? 0 : set->decode_int4(&src, dst.data));
 }
 
+/* rowLength, group, bits, packed, scales, biases at argument `at`, for `length` values. */
+static struct mlx_matrix mlx_argument(struct call *call, size_t at, size_t length) {
+  struct mlx_matrix matrix = {.row_length = whole(call, at, "rowLength", 1),
+                              .group = whole(call, at + 1, "group", 1),
+                              .bits = whole(call, at + 2, "bits", 1)};
+  const struct view packed = bytes(call, at + 3, "packed"), scales = bytes(call, at + 4, "scales");
+  const struct view biases = bytes(call, at + 5, "biases");
+  if (call->failed) return matrix;
+  matrix.packed = packed.data;
+  matrix.scales = scales.data;
+  matrix.biases = biases.data;
+  matrix.rows = length / matrix.row_length;
+  const size_t groups = matrix.rows * (matrix.row_length / matrix.group);
+  if ((matrix.group != 32 && matrix.group != 64 && matrix.group != 128) || (matrix.bits != 4 && matrix.bits != 8) ||
+      matrix.row_length % matrix.group || length % matrix.row_length || packed.length != length / (8 / matrix.bits) ||
+      scales.length != 2 * groups || biases.length != 2 * groups)
+    fail(call, 0, "%zu values, rows of %zu, groups of %zu, %zu bits, %zu code bytes, %zu scale bytes, %zu bias bytes",
+         length, matrix.row_length, matrix.group, matrix.bits, packed.length, scales.length, biases.length);
+  return matrix;
+}
+
+/* encodeMlxAffine(set, src, rowLength, group, bits, packed, scales, biases, importance | null) */
+static napi_value encode_mlx_affine(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(&call, env, info, "encodeMlxAffine", 9);
+  const struct safetensors_kernels *set = safetensors_argument(&call);
+  const struct view src = floats(&call, 1, "src");
+  const struct view importance = optional(&call, 8, "importance", napi_float32_array);
+  const struct mlx_matrix dst = mlx_argument(&call, 2, src.length);
+  if (!call.failed && importance.data && importance.length != dst.row_length)
+    fail(&call, 0, "%zu importance weights for rows of %zu", importance.length, dst.row_length);
+  return result(&call, call.failed ? 0 : set->encode_mlx_affine(src.data, &dst, importance.data));
+}
+
+/* decodeMlxAffine(set, rowLength, group, bits, packed, scales, biases, dst) */
+static napi_value decode_mlx_affine(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(&call, env, info, "decodeMlxAffine", 8);
+  const struct safetensors_kernels *set = safetensors_argument(&call);
+  const struct view dst = floats(&call, 7, "dst");
+  const struct mlx_matrix src = mlx_argument(&call, 1, dst.length);
+  return result(&call, call.failed ? 0 : set->decode_mlx_affine(&src, dst.data));
+}
+
 /* decodeF8Bf16(set, codes, cols, scales, blockRows, blockCols, firstRow, dst, inexact) */
 static napi_value decode_f8_bf16(napi_env env, napi_callback_info info) {
   struct call call;
@@ -257,4 +301,5 @@ static napi_value decode_fp4_bf16(napi_env env, napi_callback_info info) {
   {"scanFp4", scan_fp4}, {"fp4ToNvfp4", fp4_to_nvfp4}, {"encodeNvfp4Groups", encode_nvfp4_groups}, \
       {"decodeNvfp4Groups", decode_nvfp4_groups}, {"fp4ToF8", fp4_to_f8}, {"encodeF8", encode_f8}, \
       {"encodeInt4", encode_int4}, {"decodeInt4", decode_int4}, {"decodeF8Bf16", decode_f8_bf16}, \
+      {"encodeMlxAffine", encode_mlx_affine}, {"decodeMlxAffine", decode_mlx_affine}, \
       {"decodeFp4Bf16", decode_fp4_bf16}

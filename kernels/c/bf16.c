@@ -11,7 +11,7 @@ V4_INLINE vi narrow(vf y, vi *inexact) {
   const vi word = vf_bits(y);
   const vm exact = vm_and(vi_eq(word & 0xffff, vi_set(0)), vi_lt(word & 0x7fffffff, vi_set(0x7f800000)));
   *inexact = *inexact + vi_select(exact, vi_set(0), vi_set(1));
-  return vi_shr(word + 0x7fff + (vi_shr(word, 16) & 1), 16);
+  return vf_to_bf16(y);
 }
 
 V4_INLINE void decode_lanes(const uint8_t *codes, float scale, uint8_t *dst, size_t count, vi *inexact) {

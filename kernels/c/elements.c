@@ -31,12 +31,6 @@ V4_INLINE void store_halves(uint8_t *dst, vi halves) {
   memcpy(dst, half, sizeof half);
 }
 
-V4_INLINE vf from_bf16(vi a) { return vi_as_float(a << 16); }
-V4_INLINE vi to_bf16(vf a) {
-  vi word = vf_bits(a);
-  return vi_shr(word + 0x7fff + (vi_shr(word, 16) & 1), 16);
-}
-
 V4_INLINE void decode_halves(const uint8_t *src, float *dst, size_t count, vf (*widen)(vi)) {
   size_t i = 0;
   for (; i + LANES <= count; i += LANES) vf_store(dst + i, widen(load_halves(src + 2 * i)));
@@ -67,7 +61,7 @@ ptrdiff_t V4(decode_f16)(const uint8_t *src, float *dst, size_t blocks) {
 }
 
 ptrdiff_t V4(decode_bf16)(const uint8_t *src, float *dst, size_t blocks) {
-  decode_halves(src, dst, blocks, from_bf16);
+  decode_halves(src, dst, blocks, vf_from_bf16);
   return V4_OK;
 }
 
@@ -76,5 +70,5 @@ void V4(encode_f16)(const struct encode_job *job, size_t begin, size_t end) {
 }
 
 void V4(encode_bf16)(const struct encode_job *job, size_t begin, size_t end) {
-  encode_halves(job->src + begin, job->dst + 2 * begin, end - begin, to_bf16);
+  encode_halves(job->src + begin, job->dst + 2 * begin, end - begin, vf_to_bf16);
 }

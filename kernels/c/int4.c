@@ -3,10 +3,9 @@
 
 #include "bytes.h"
 #include "formats.h"
+#include "groups.h"
 #include "half.h"
 #include "safetensors-set.h"
-
-enum { MAX_GROUP = 128 };
 
 /* Scales tried, in eightieths of the one that spans the group. */
 static const uint8_t EIGHTIETHS[] = {80, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74,
@@ -19,15 +18,12 @@ struct search {
   vf scale, zero_point, error;
 };
 
-V4_INLINE vi narrow(vf a, int f16) {
-  const vi word = vf_bits(a);
-  return f16 ? vf_to_half(a) : vi_shr(word + 0x7fff + (vi_shr(word, 16) & 1), 16);
-}
+V4_INLINE vi narrow(vf a, int f16) { return f16 ? vf_to_half(a) : vf_to_bf16(a); }
 
 /* A scale as it will be read back. */
 V4_INLINE vf stored(vf scale, int f16) {
   const vi half = narrow(scale, f16);
-  return f16 ? vf_from_half(half) : vi_as_float(half << 16);
+  return f16 ? vf_from_half(half) : vf_from_bf16(half);
 }
 
 V4_INLINE vf inverse_of(vf scale) { return vf_inverse_if(vf_lt(vf_set(0.0f), scale), scale); }
@@ -69,7 +65,7 @@ V4_INLINE vf least_squares(const struct search *search) {
 V4_INLINE void search_groups(struct search *search, vf low, vf high, int asymmetric) {
   const int f16 = search->f16;
   const vf span = asymmetric ? high - low : vf_max(high, vf_set(0.0f) - low);
-  const vm zero = vf_lt(span, vf_set(f16 ? TINY : 0x1p-100f));
+  const vm zero = vf_lt(span, vf_set(f16 ? TINY : BF16_SCALE_TINY));
   const vf base = span / vf_set(asymmetric ? 15.0f : 7.5f);
   const vf middle = (low + high) * 0.5f;
   for (size_t k = 0; k < sizeof EIGHTIETHS; k++) {
@@ -90,36 +86,17 @@ V4_INLINE void search_groups(struct search *search, vf low, vf high, int asymmet
   search->zero_point = vf_select(zero, vf_set(8.0f), search->zero_point);
 }
 
-static size_t first_refused(const float *src, size_t from, float largest) {
-  for (size_t i = from;; i++)
-    if (!(fabsf(src[i]) <= largest)) return i;
-}
-
 /* LANES groups, or fewer at the end; V4_OK or the position of a value that is too large. */
 V4_INLINE ptrdiff_t encode_batch(const float *src, const struct int4_matrix *dst, size_t first, size_t count,
                                  const float *importance, size_t group, int asymmetric) {
   const size_t row_groups = dst->row_length / group;
-  const float largest = dst->f16 ? F16_MAX : 0x1p60f;
-  const float *values[LANES], *weights[LANES];
   float x[MAX_GROUP * LANES], w[MAX_GROUP * LANES];
-  for (size_t lane = 0; lane < LANES; lane++) {
-    const size_t k = first + (lane < count ? lane : count - 1);
-    values[lane] = src + k * group;
-    if (importance) weights[lane] = importance + k % row_groups * group;
-  }
-  lanes_transpose(values, (int)group, x);
-  if (importance) lanes_transpose(weights, (int)group, w);
+  lanes_take_groups(src, group, first, count, SIZE_MAX, x);
+  if (importance) lanes_take_groups(importance, group, first, count, row_groups, w);
 
   vf low = vf_set(0.0f), high = vf_set(0.0f);
-  vm refused = vm_none();
-  const vm all = vf_le(low, high);
-  for (size_t i = 0; i < group; i++) {
-    const vf v = vf_load(x + i * LANES);
-    low = vf_min(v, low);
-    high = vf_max(v, high);
-    refused = vm_or(refused, vm_andnot(all, vf_le(vf_abs(v), vf_set(largest))));
-  }
-  if (vm_any(refused)) return (ptrdiff_t)first_refused(src, first * group, largest);
+  const ptrdiff_t position = lanes_range(src + first * group, x, group, dst->f16 ? F16_MAX : BF16_SCALE_MAX, &low, &high);
+  if (position != V4_OK) return (ptrdiff_t)(first * group) + position;
 
   struct search search = {.x = x, .w = importance ? w : NULL, .group = group, .f16 = dst->f16,
                           .scale = vf_set(0.0f), .zero_point = vf_set(8.0f), .error = vf_set(INFINITY)};

@@ -12,6 +12,8 @@ const struct safetensors_kernels V4(safetensors) = {
     .encode_f8 = V4(encode_f8),
     .encode_int4 = V4(encode_int4),
     .decode_int4 = V4(decode_int4),
+    .encode_mlx_affine = V4(encode_mlx_affine),
+    .decode_mlx_affine = V4(decode_mlx_affine),
     .decode_f8_bf16 = V4(decode_f8_bf16),
     .decode_fp4_bf16 = V4(decode_fp4_bf16),
 };

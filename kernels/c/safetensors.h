@@ -17,6 +17,11 @@ struct int4_matrix {
   uint8_t *packed, *scales, *zero_points; /* zero_points may be NULL */
 };
 
+struct mlx_matrix {
+  size_t rows, row_length, group, bits;
+  uint8_t *packed, *scales, *biases;
+};
+
 /* Lengths are checked by the addon; importance is normalised, or NULL. Each returns V4_OK or a position. */
 struct safetensors_kernels {
   ptrdiff_t (*scan_fp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, size_t group, uint8_t span[2]);
@@ -30,6 +35,8 @@ struct safetensors_kernels {
   ptrdiff_t (*encode_f8)(const float *src, const struct f8_blocks *blocks, uint8_t *dst);
   ptrdiff_t (*encode_int4)(const float *src, const struct int4_matrix *dst, const float *importance);
   ptrdiff_t (*decode_int4)(const struct int4_matrix *src, float *dst);
+  ptrdiff_t (*encode_mlx_affine)(const float *src, const struct mlx_matrix *dst, const float *importance);
+  ptrdiff_t (*decode_mlx_affine)(const struct mlx_matrix *src, float *dst);
   ptrdiff_t (*decode_f8_bf16)(const uint8_t *codes, size_t rows, size_t cols, const struct f8_scales *scales,
                               uint8_t *dst, uint32_t *inexact);
   ptrdiff_t (*decode_fp4_bf16)(const uint8_t *codes, const uint8_t *scales, size_t groups, size_t group, uint8_t *dst,

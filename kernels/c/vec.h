@@ -51,6 +51,13 @@ V4_INLINE vf vf_inverse_if(vm ok, vf a) {
   return vf_select(ok, vf_set(1.0f) / vf_select(ok, a, vf_set(1.0f)), vf_set(0.0f));
 }
 
+/* bf16 bits in the low 16, round to nearest even (no NaN); and back. */
+V4_INLINE vi vf_to_bf16(vf a) {
+  const vi word = vf_bits(a);
+  return vi_shr(word + 0x7fff + (vi_shr(word, 16) & 1), 16);
+}
+V4_INLINE vf vf_from_bf16(vi a) { return vi_as_float(a << 16); }
+
 #include "batch.h"
 
 #endif

@@ -32,3 +32,13 @@ export function clamp(value: number, low: number, high: number): number {
 export function inverseIf(wanted: boolean, value: number): number {
   return wanted ? fround(1 / value) : 0;
 }
+
+const word = new Float32Array(1);
+const bits = new Uint32Array(word.buffer);
+
+/** The smallest power of two not below a positive normal f32: its exponent, plus one if any mantissa bit is set. */
+export function powerAbove(value: number): number {
+  word[0] = value;
+  bits[0] = (bits[0] + 0x7fffff) & 0x7f800000;
+  return word[0];
+}

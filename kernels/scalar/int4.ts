@@ -2,13 +2,13 @@ import type { Int4Matrix } from "../safetensors.ts";
 import { clamp, inverseIf, roundEven } from "./f32.ts";
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "./float16.ts";
 import { normaliseImportance } from "./importance.ts";
-import { F16_MAX, TINY } from "./limits.ts";
+import { BF16_SCALE_MAX, BF16_SCALE_TINY, F16_MAX, TINY } from "./limits.ts";
 
 const fround = Math.fround;
 
 /** The stored scale: how it is narrowed, what peak it allows, and below what peak a group counts as zeros. */
 const SCALES = {
-  bf16: { narrow: f32ToBf16, widen: bf16ToF32, largest: 2 ** 60, tiny: 2 ** -100 },
+  bf16: { narrow: f32ToBf16, widen: bf16ToF32, largest: BF16_SCALE_MAX, tiny: BF16_SCALE_TINY },
   f16: { narrow: f32ToF16, widen: f16ToF32, largest: F16_MAX, tiny: TINY },
 };
 

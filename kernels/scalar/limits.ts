@@ -7,3 +7,10 @@ export const F16_MAX = 65504;
  * weights and squares of values out of the subnormal range.
  */
 export const TINY = 2 ** -26;
+
+/**
+ * The range of peaks of a group under a bf16 scale. bf16 itself reaches further; beyond these, sums of squares would
+ * leave f32. A group below the smaller one counts as zeros.
+ */
+export const BF16_SCALE_MAX = 2 ** 60;
+export const BF16_SCALE_TINY = 2 ** -100;

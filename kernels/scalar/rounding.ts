@@ -1,17 +1,10 @@
-import { roundEven } from "./f32.ts";
+import { powerAbove, roundEven } from "./f32.ts";
 import { f32ToBf16 } from "./float16.ts";
 import { E4M3, f32ToE4m3 } from "./fp8.ts";
 
 const fround = Math.fround;
 const word = new Float32Array(1);
 const bits = new Uint32Array(word.buffer);
-
-/** The smallest power of two not below a positive normal f32: its exponent, plus one if any mantissa bit is set. */
-function powerAbove(value: number): number {
-  word[0] = value;
-  bits[0] = (bits[0] + 0x7fffff) & 0x7f800000;
-  return word[0];
-}
 
 /** E4M3 magnitude nearest to one >= 0, ties to even, saturating at 448. */
 const roundE4m3 = (magnitude: number) => E4M3[f32ToE4m3(magnitude)];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { chooseKernels } from "../../kernels/load.ts";
-import { int4Matrix } from "./safetensors-runs.ts";
+import { int4Matrix, mlxMatrix } from "./safetensors-runs.ts";
 
 /** What every set promises about lengths, for the kernels behind safetensors outputs. */
 const { available } = chooseKernels("scalar");
@@ -85,6 +85,29 @@ describe.each(available.map((kernels) => [kernels.set, kernels] as const))("%s",
     refused(() => kernels.encodeInt4(x, good, new Float32Array(63)));
     refused(() => kernels.decodeInt4(good, short(x)));
 
+    for (const bits of [4, 8] as const) {
+      const affine = mlxMatrix(128, { rowLength: 64, group: 32, bits });
+      const changes: Partial<typeof affine>[] = [
+        { rowLength: 0 },
+        { rowLength: 48 },
+        { group: 16 as 32 },
+        { bits: 2 as 4 },
+        { bits: bits === 4 ? 8 : 4 },
+        { packed: short(affine.packed) },
+        { scales: short(affine.scales) },
+        { biases: short(affine.biases) },
+      ];
+      expect(kernels.encodeMlxAffine(x, affine)).toBe(-1);
+      expect(kernels.decodeMlxAffine(affine, x)).toBe(-1);
+      for (const change of changes) {
+        refused(() => kernels.encodeMlxAffine(x, { ...affine, ...change }));
+        refused(() => kernels.decodeMlxAffine({ ...affine, ...change }, x));
+      }
+      refused(() => kernels.encodeMlxAffine(short(x), affine));
+      refused(() => kernels.encodeMlxAffine(x, affine, new Float32Array(63)));
+      refused(() => kernels.decodeMlxAffine(affine, short(x)));
+    }
+
     const f8Scales = { values: new Uint8Array(2), blockRows: 2, blockCols: 32, firstRow: 0 };
     const wide = new Uint8Array(256);
     expect(kernels.decodeF8Bf16(bytes, 64, f8Scales, wide, one)).toBe(-1);
@@ -107,5 +130,8 @@ describe.each(available.map((kernels) => [kernels.set, kernels] as const))("%s",
     const matrix = { rowLength: 32, group: 32, scaleFormat: "f16", packed: none, scales: none } as const;
     expect(kernels.encodeInt4(floats, { ...matrix, zeroPoints: none })).toBe(-1);
     expect(kernels.decodeInt4({ ...matrix, zeroPoints: none }, floats)).toBe(-1);
+    const affine = mlxMatrix(0, { rowLength: 32, group: 32, bits: 4 });
+    expect(kernels.encodeMlxAffine(floats, affine)).toBe(-1);
+    expect(kernels.decodeMlxAffine(affine, floats)).toBe(-1);
   });
 });

@@ -5,14 +5,17 @@ import { chooseKernels } from "../../kernels/load.ts";
 import { adversarialInputs, createRandom, type KernelInput, plausibleInputs } from "./kernel-inputs.ts";
 import {
   decodeInt4,
+  decodeMlxAffine,
   decodeNvfp4,
   encodeF8,
   encodeInt4,
+  encodeMlxAffine,
   encodeNvfp4,
   expectSame,
   f8ToBf16,
   fp4ToBf16,
   type Int4Shape,
+  type MlxShape,
   type Outcome,
   packedFp4,
   toF8,
@@ -37,6 +40,10 @@ const SHAPES: readonly Omit<Int4Shape, "rowLength">[] = ([32, 64, 128] as const)
   (["bf16", "f16"] as const).flatMap((scaleFormat) =>
     [false, true].map((asymmetric) => ({ group, scaleFormat, asymmetric })),
   ),
+);
+
+const MLX_SHAPES: readonly Omit<MlxShape, "rowLength">[] = ([32, 64, 128] as const).flatMap((group) =>
+  ([4, 8] as const).map((bits) => ({ group, bits })),
 );
 
 /** max|x| / 2688, the usual weight_scale_2, kept normal: a subnormal one would be rounded too coarsely. */
@@ -71,6 +78,16 @@ function compareInt4({ name, values, rowLength, importance }: KernelInput): void
   }
 }
 
+function compareMlx({ name, values, rowLength, importance }: KernelInput): void {
+  for (const shape of MLX_SHAPES) {
+    const label = `MLX ${Object.values(shape).join(" ")}, ${name}`;
+    const twin = compare(label, (k) => encodeMlxAffine(k, values, { ...shape, rowLength }, importance));
+    expect(twin.position).toBe(-1);
+    const { matrix } = twin as ReturnType<typeof encodeMlxAffine>;
+    compare(`${label}, decoded`, (k) => asOutcome(decodeMlxAffine(k, matrix)));
+  }
+}
+
 test("compiled kernels are here to be compared", () => {
   expect(compiled.map(({ set }) => set)).toContain("plain");
 });
@@ -78,13 +95,17 @@ test("compiled kernels are here to be compared", () => {
 describe("from f32", () => {
   test(`on ${weights} weights`, { timeout: 3_600_000 }, () => {
     for (const input of plausibleInputs(weights, 1024)) compareAll(input);
-    for (const input of plausibleInputs(full ? weights / 12 : 6144, 1024)) compareInt4(input);
+    for (const input of plausibleInputs(full ? weights / 12 : 6144, 1024)) {
+      compareInt4(input);
+      compareMlx(input);
+    }
   });
 
   test("on adversarial rows", { timeout: 600_000 }, () => {
     for (const input of adversarialInputs()) {
       compareAll(input);
       compareInt4(input);
+      compareMlx(input);
     }
   });
 
@@ -99,6 +120,7 @@ describe("from f32", () => {
         const input = { name: "generated", rows: 2, rowLength: 128, values: Float32Array.from(list) };
         compareAll(input);
         compareInt4(input);
+        compareMlx(input);
       }),
       { numRuns: full ? 400 : 15, seed: 42 },
     );
@@ -112,6 +134,8 @@ describe("from f32", () => {
       compareAll({ name: `${rows} rows`, rows, rowLength: 160, values });
       const shape = { group: 32, scaleFormat: "bf16", asymmetric: true, rowLength: 160 } as const;
       compare(`int4, ${rows} rows`, (k) => encodeInt4(k, values, shape));
+      for (const bits of [4, 8] as const)
+        compare(`MLX, ${rows} rows`, (k) => encodeMlxAffine(k, values, { group: 32, bits, rowLength: 160 }));
     }
   });
 
@@ -125,6 +149,8 @@ describe("from f32", () => {
           expect(encodeNvfp4(kernels, values, 1, 1024).position).toBe(position);
           for (const shape of SHAPES)
             expect(encodeInt4(kernels, values, { ...shape, rowLength: 1024 }).position).toBe(position);
+          for (const shape of MLX_SHAPES)
+            expect(encodeMlxAffine(kernels, values, { ...shape, rowLength: 1024 }).position).toBe(position);
           const f8 = encodeF8(kernels, values, { cols: 1024, blockRows: 2, blockCols: 128 });
           expect(f8.position).toBe(wrong === 1e30 ? -1 : position);
         }

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { Kernels } from "../../kernels/kernels.ts";
-import type { Int4Matrix } from "../../kernels/safetensors.ts";
+import type { Int4Matrix, MlxAffineMatrix } from "../../kernels/safetensors.ts";
 import { createRandom } from "./kernel-inputs.ts";
 
 /** One call of each kernel behind safetensors outputs as a record of everything it gave, for comparison. */
@@ -123,6 +123,35 @@ export function encodeInt4(
 export function decodeInt4(kernels: Kernels, matrix: Int4Matrix): Float32Array {
   const dst = new Float32Array(2 * matrix.packed.length);
   expect(kernels.decodeInt4(matrix, dst)).toBe(-1);
+  return dst;
+}
+
+export type MlxShape = Pick<MlxAffineMatrix, "rowLength" | "group" | "bits">;
+
+export function mlxMatrix(length: number, shape: MlxShape): MlxAffineMatrix {
+  const bytes = (2 * length) / shape.group;
+  return {
+    ...shape,
+    packed: new Uint8Array((length * shape.bits) / 8),
+    scales: new Uint8Array(bytes),
+    biases: new Uint8Array(bytes),
+  };
+}
+
+export function encodeMlxAffine(
+  kernels: Kernels,
+  src: Float32Array,
+  shape: MlxShape,
+  importance?: Float32Array,
+): Outcome & { matrix: MlxAffineMatrix } {
+  const matrix = mlxMatrix(src.length, shape);
+  const position = kernels.encodeMlxAffine(src, matrix, importance);
+  return { position, arrays: [matrix.packed, matrix.scales, matrix.biases], matrix };
+}
+
+export function decodeMlxAffine(kernels: Kernels, matrix: MlxAffineMatrix): Float32Array {
+  const dst = new Float32Array((8 * matrix.packed.length) / matrix.bits);
+  expect(kernels.decodeMlxAffine(matrix, dst)).toBe(-1);
   return dst;
 }
 
