@@ -24,6 +24,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/checkpoint",
     "tools/tokenizer",
     "tools/plan",
+    "reports",
     "kernels",
   ],
   "tools/validate": [

@@ -273,6 +273,7 @@ test("a Hub id or variant is found in the cache, or named as not downloaded", ()
   });
   expect(readdirSync(home).sort()).toEqual([
     "DeepSeek-V4-Flash-lossless-4.gguf",
+    "DeepSeek-V4-Flash-lossless-4.v4kit",
     "mtp-DeepSeek-V4-Flash-lossless-4.gguf",
   ]);
   for (const name of ["deepseek-ai/DeepSeek-V4-Flash", "deepseek-ai/DeepSeek-V4-Flash@0123abcd"])

@@ -132,7 +132,7 @@ export function storageFor(recipe: Recipe, entry: CensusEntry, layerCount: numbe
       next: "a recipe covers every tensor",
     });
   const storage = storageOf(rule.format, entry);
-  checkPinned(recipe, role, storage, name);
+  if (storage !== entry.format) checkPinned(recipe, role, storage, name);
   return storage;
 }
 
