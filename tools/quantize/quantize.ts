@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeArrow } from "../../reports/arrow-writer.ts";
 import { CONVERSION } from "../../reports/schemas/conversion.ts";
+import { type Manifest, manifestPath, readManifest } from "../artefact/manifest-file.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import { sourceDigest, sourceIdentity } from "../checkpoint/source-identity.ts";
@@ -23,7 +24,7 @@ import { fileMetadata } from "./gguf-metadata.ts";
 import { type ImportanceFacts, importanceFacts } from "./importance.ts";
 import { type Journal, type JournalHead, journalPath, openJournal, type PieceRecord } from "./journal.ts";
 import { type LaidOutFile, layoutFile } from "./layout-files.ts";
-import { type Manifest, makeManifest, manifestPath, readManifest } from "./manifest.ts";
+import { makeManifest } from "./manifest.ts";
 import {
   checkOutputs,
   discardUnfinished,
