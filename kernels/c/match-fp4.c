@@ -1,8 +1,8 @@
 /*
  * MXFP4 blocks beside the packed FP4 that they were made of. Twin: scalar/match-fp4.ts.
  *
- * The judge of repack_mxfp4 shares no step with it: that one spreads the source's nibbles over a block, this one gathers a
- * block's nibbles into the source's order.
+ * The judge of repack_mxfp4 shares no step with it: that one spreads nibbles over bytes and joins them anew; here whole
+ * bytes of the source move, and nibbles of the block, until both are in the same order.
  */
 #include "set.h"
 #include "vec.h"
@@ -11,19 +11,34 @@
 #include "formats.h"
 #include "kernels.h"
 
-enum { LENGTH = 32, BYTES = 17, RUN = 64 };
+enum { LENGTH = 32, CODE_BYTES = 16, BYTES = 17, RUN = 64 };
 typedef uint16_t h8 __attribute__((vector_size(16)));
 
-/* Sixteen bytes of a block, element j low and j + 16 high, to bytes with element 2j low and 2j + 1 high. */
-V4_INLINE b16 gathered(b16 packed) {
-  const h8 pairs = (h8)packed; /* elements 2j, 2j + 16, 2j + 1, 2j + 17, from the lowest nibble on */
-  const b16 first = (b16)((pairs & 0x000f) | (pairs >> 4 & 0x00f0));
-  const b16 last = (b16)((pairs >> 4 & 0x000f) | (pairs >> 8 & 0x00f0));
-  return V4_SHUFFLE(first, last, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+/* Bytes with elements 2j and 2j + 1, then 2j + 16 and 2j + 17: of a group, whose halves alternate byte by byte, */
+V4_INLINE b16 from_group(const uint8_t *codes) {
+  return V4_SHUFFLE(b16_load8(codes), b16_load8(codes + 8), 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+/* and of a block, elements j and j + 16 in a byte, where the middle nibbles of every two bytes change places. */
+V4_INLINE b16 from_block(const uint8_t *packed) {
+  const h8 pairs = (h8)b16_load(packed);
+  const h8 middle = (pairs ^ pairs >> 4) & 0x00f0;
+  return (b16)(pairs ^ middle ^ middle << 4);
 }
 
 /* Bits in which codes differ, but not the sign where both are 0: a magnitude + 7 has its bit 3 set from 1 on. */
 V4_INLINE b16 difference(b16 a, b16 b) { return (a ^ b) & (((a & 0x77) + 0x77) | 0x77); }
+
+V4_INLINE int run_matches(const uint8_t *codes, const uint8_t *scales, const uint8_t *blocks, size_t groups) {
+  b16_words2 codes_differ = {0};
+  unsigned scales_differ = 0, reserved = 0;
+  for (size_t g = 0; g < groups; g++, codes += CODE_BYTES, blocks += BYTES) {
+    codes_differ |= (b16_words2)difference(from_group(codes), from_block(blocks + 1));
+    scales_differ |= scales[g] ^ blocks[0];
+    reserved |= scales[g] + 1u; /* 256 comes of 255 alone */
+  }
+  return !(codes_differ[0] | codes_differ[1] | scales_differ | reserved >> 8);
+}
 
 V4_INLINE int same_value(unsigned a, unsigned b) { return a == b || !((a | b) & 7); }
 
@@ -51,20 +66,13 @@ static void widen(uint8_t span[2], const uint8_t *scales, size_t groups) {
 ptrdiff_t V4(match_fp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, const uint8_t *blocks,
                         uint8_t span[2]) {
   for (size_t begin = 0; begin < groups; begin += RUN) {
-    const size_t end = groups - begin < RUN ? groups : begin + RUN;
-    b16_words2 codes_differ = {0};
-    unsigned scales_differ = 0;
-    for (size_t g = begin; g < end; g++) {
-      const uint8_t *block = blocks + BYTES * g;
-      codes_differ |= (b16_words2)difference(b16_load(codes + 16 * g), gathered(b16_load(block + 1)));
-      scales_differ |= (unsigned)(scales[g] ^ block[0]) | (scales[g] == 255);
-    }
-    if (!(codes_differ[0] | codes_differ[1] | scales_differ)) {
-      widen(span, scales + begin, end - begin);
+    const size_t count = groups - begin < RUN ? groups - begin : RUN;
+    if (run_matches(codes + CODE_BYTES * begin, scales + begin, blocks + BYTES * begin, count)) {
+      widen(span, scales + begin, count);
       continue;
     }
-    for (size_t g = begin; g < end; g++) {
-      const size_t i = first_difference(codes + 16 * g, scales[g], blocks + BYTES * g);
+    for (size_t g = begin; g < begin + count; g++) {
+      const size_t i = first_difference(codes + CODE_BYTES * g, scales[g], blocks + BYTES * g);
       if (i < LENGTH) return (ptrdiff_t)(LENGTH * g + i);
       widen(span, scales + g, 1);
     }
