@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import {
   type Manifest,
@@ -33,9 +33,10 @@ export interface ManifestFinding {
 /** An artefact held to its manifest and certificate. */
 export interface ManifestReport {
   readonly artefact: string;
-  readonly manifest: string;
+  /** The manifest's path, or that a GGUF's own keys were used, which travel with the file. */
+  readonly checkedBy: string;
   readonly recipe: string;
-  readonly digest: string;
+  readonly digest?: string;
   readonly tensors: number;
   readonly byteLength: number;
   readonly findings: readonly ManifestFinding[];
@@ -61,39 +62,87 @@ export async function checkManifest(options: ManifestOptions): Promise<ManifestR
   const { artefact, quiet, signal } = options;
   const sidecar = sidecarOf(artefact);
   const manifest = await readManifest(sidecar);
-  if (!manifest)
+  const facts = manifest ? factsOf(manifest) : await factsOfKeys(artefact);
+  if (!facts)
     throw inputError({
-      what: "the artefact has no manifest",
+      what: "the artefact has no manifest, and no checksums among its keys",
       file: manifestPath(sidecar),
-      next: "only what v4kit made has one; without --manifest any artefact can be validated",
+      next: "only what v4kit made has them; without --manifest any artefact can be validated",
     });
   const folder = (await stat(artefact)).isDirectory() ? artefact : dirname(artefact);
   const findings: ManifestFinding[] = [];
-  const total = manifest.tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const total = facts.tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const progress = quiet ? silentProgress : createProgress("checksums", total);
   try {
-    for (const { name, byteLength } of manifest.files) {
-      const listed = manifest.tensors.filter(({ file }) => file === name);
+    for (const { name, byteLength } of facts.files) {
+      const listed = facts.tensors.filter(({ file }) => file === name);
       const check = { path: join(folder, name), name, byteLength, listed, progress, signal };
       findings.push(...(await checkFile(check)));
     }
   } finally {
     progress.stop();
   }
-  const recertified =
-    options.reference === undefined ? undefined : await recertify(options, manifest, findings);
+  const recertified = options.reference === undefined ? undefined : await recertify(options, facts, findings);
   return {
     artefact,
-    manifest: manifestPath(sidecar),
-    recipe: `${manifest.recipe.name}@${manifest.recipe.version}`,
-    digest: manifest.digest,
-    tensors: manifest.tensors.length,
+    checkedBy: manifest ? manifestPath(sidecar) : "the checksums among the file's keys",
+    recipe: facts.recipe,
+    ...(manifest && { digest: manifest.digest }),
+    tensors: facts.tensors.length,
     byteLength: total,
     findings,
-    certificate: manifest.certificate,
+    certificate: facts.certificate,
     ...(recertified && { recertified }),
     result: findings.length === 0 ? "pass" : "fail",
   };
+}
+
+/** What a manifest or the keys of a GGUF say of an artefact. */
+interface Facts {
+  readonly recipe: string;
+  /** Digest of the source's headers. */
+  readonly source: string;
+  readonly files: Manifest["files"];
+  readonly tensors: readonly ManifestTensor[];
+  readonly certificate: Manifest["certificate"];
+}
+
+const factsOf = ({ recipe, source, files, tensors, certificate }: Manifest): Facts => ({
+  recipe: `${recipe.name}@${recipe.version}`,
+  source: source.digest,
+  files,
+  tensors,
+  certificate,
+});
+
+/** The facts that a GGUF (or every file of a split one) carries itself; undefined for anything else. */
+async function factsOfKeys(path: string): Promise<Facts | undefined> {
+  if (!path.endsWith(".gguf")) return undefined;
+  const source = await openCheckpoint(path);
+  await source.close();
+  const files: { name: string; byteLength: number }[] = [];
+  const tensors: ManifestTensor[] = [];
+  for (const part of source.files) {
+    const file = await openForReading(part);
+    const { metadata, entries } = await readGgufHeader(file).finally(() => file.close());
+    const crcs = metadata.get("v4kit.tensor_crc32")?.value as readonly number[] | undefined;
+    if (crcs?.length !== entries.length) return undefined;
+    const name = basename(part);
+    files.push({ name, byteLength: file.byteLength });
+    for (const [i, { name: tensor, dtype, ne }] of entries.entries()) {
+      const shape = [...ne].reverse();
+      tensors.push({
+        name: tensor,
+        file: name,
+        dtype,
+        shape,
+        byteLength: bytesOf(dtype, shape),
+        crc32: crcHex(crcs[i]),
+      });
+    }
+  }
+  const text = (key: string): string => String(source.metadata?.get(key)?.value ?? "unknown");
+  return { recipe: text("v4kit.recipe"), source: text("v4kit.source"), files, tensors, certificate: [] };
 }
 
 interface FileCheck {
@@ -184,7 +233,7 @@ async function crcOf(file: ReadableFile, { byteOffset, byteLength }: Stored): Pr
 /** Compares every certified tensor with the source; findings of it are added. */
 async function recertify(
   { artefact: path, reference: referencePath, threads, quiet, signal }: ManifestOptions,
-  manifest: Manifest,
+  facts: Facts,
   findings: ManifestFinding[],
 ) {
   const artefact = await openCheckpoint(path);
@@ -192,11 +241,11 @@ async function recertify(
     const reference = await openCheckpoint(referencePath as string);
     try {
       const digest = sourceDigest(reference);
-      if (digest !== manifest.source.digest)
+      if (digest !== facts.source)
         findings.push({
           what: "made of another source",
           where: reference.location,
-          expected: manifest.source.digest.slice(0, 16),
+          expected: facts.source.slice(0, 16),
           found: digest.slice(0, 16),
         });
       const { rows } = await compareTensors({
@@ -210,9 +259,7 @@ async function recertify(
       });
       // Classes that keep all their values; in others the certificate says how many changed.
       const lossless = new Set(
-        manifest.certificate
-          .filter(({ changed }) => changed === 0)
-          .map(({ role, from }) => `${role} ${from}`),
+        facts.certificate.filter(({ changed }) => changed === 0).map(({ role, from }) => `${role} ${from}`),
       );
       const promised = rows.filter(({ role, from }) => lossless.has(`${role} ${from}`));
       for (const { name, unequal, values } of promised)

@@ -27,7 +27,7 @@ export function renderManifest(report: ManifestReport): string {
     );
   lines.push(
     report.result === "pass"
-      ? `PASS  every byte is the one that was written (digest ${report.digest.slice(0, 16)})`
+      ? `PASS  every byte is the one that was written, by ${report.checkedBy}`
       : `FAIL  ${formatCount(findings.length)} ${findings.length === 1 ? "thing is" : "things are"} not as the manifest says`,
   );
   return lines.join("\n");
