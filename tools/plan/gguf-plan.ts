@@ -2,7 +2,7 @@ import { type Dtype, traitsOf } from "../formats/dtypes.ts";
 import type { GgufTensor } from "../formats/gguf/layout.ts";
 import { dataError, usageError } from "../lib/errors.ts";
 import { formatShape } from "../lib/shape.ts";
-import type { Census, CensusEntry } from "../model/census.ts";
+import { type Census, type CensusEntry, storedTensors } from "../model/census.ts";
 import { formatFor, type Recipe } from "./recipe.ts";
 
 /** What happens to the drafter block: its own file beside the model, or left out because the user said so. */
@@ -56,8 +56,7 @@ export function planGguf(census: Census, recipe: Recipe, mtp: MtpChoice): GgufPl
 }
 
 /** The stored tensors that an entry stands for. */
-export const sourceNames = (entry: CensusEntry): string[] =>
-  entry.scale ? [entry.weight.name, entry.scale.tensor.name] : [entry.weight.name];
+export const sourceNames = (entry: CensusEntry): string[] => storedTensors(entry).map(({ name }) => name);
 
 function refuseUnwritableDrafter(census: Census): void {
   if (census.drafter === "dspark")
