@@ -10,7 +10,7 @@ export interface StoredRows {
   readonly cols: number;
   readonly weight: Uint8Array;
   readonly scale?: StoredScale;
-  /** What multiplies every scale, see `globalFactor`. */
+  /** What multiplies every scale: an f32, see `globalFactor`. */
   readonly globalScale?: number;
   readonly zeroPoints?: StoredBlocks;
 }

@@ -98,10 +98,7 @@ export function decodeStored(
 }
 
 /** The stored tensor in which a fault of this kind lies. */
-export function faultyTensor(
-  { weight, scale, globalScale }: CensusEntry,
-  kind: RowsFault["kind"],
-): StoredTensor {
+function faultyTensor({ weight, scale, globalScale }: CensusEntry, kind: RowsFault["kind"]): StoredTensor {
   if (kind === "bad-global-scale") return globalScale?.tensor ?? weight;
   return kind.endsWith("-scale") ? (scale?.tensor ?? weight) : weight;
 }
@@ -119,7 +116,7 @@ export async function readRows(
 }
 
 /** A tensor that has one row for every `blockRows` rows of the weight. */
-interface BlockRows {
+export interface BlockRows {
   readonly tensor: StoredTensor;
   readonly blockRows: number;
 }

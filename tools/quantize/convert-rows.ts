@@ -1,6 +1,7 @@
 import type { EncodableFormat, Kernels } from "../../kernels/kernels.ts";
-import { decodeRows, type RowsFault, type StoredRows } from "../checkpoint/decode-rows.ts";
+import { decodeRows, globalFactor, type RowsFault, type StoredRows } from "../checkpoint/decode-rows.ts";
 import type { SourceFormat } from "../model/census.ts";
+import type { ScaleKind } from "../model/scale-geometry.ts";
 
 /** One source's share of a task: byte ranges inside the slab. */
 export interface RowsInput {
@@ -11,13 +12,20 @@ export interface RowsInput {
   readonly weightAt: number;
   readonly weightBytes: number;
   readonly scale?: {
-    readonly kind: "e8m0" | "f32";
-    readonly at: number;
-    readonly bytes: number;
-    readonly blockRows: number;
+    readonly kind: ScaleKind;
     readonly blockCols: number;
-    readonly firstRow: number;
-  };
+  } & SlabBlocks;
+  /** Four bytes, see `globalFactor`. */
+  readonly globalScale?: { readonly at: number; readonly divides: boolean };
+  readonly zeroPoints?: SlabBlocks;
+}
+
+/** Scales or zero points in the slab: one row for every `blockRows` rows of the weight, see `StoredBlocks`. */
+export interface SlabBlocks {
+  readonly at: number;
+  readonly bytes: number;
+  readonly blockRows: number;
+  readonly firstRow: number;
 }
 
 /** Some rows of one output tensor. All positions are inside one slab; the result replaces nothing but its own range. */
@@ -134,12 +142,15 @@ function locate(task: RowsTask, index: number, value: number): NonNullable<RowsR
   };
 }
 
-function storedRows(slab: Uint8Array, { format, cols, weightAt, weightBytes, scale }: RowsInput): StoredRows {
-  const weight = slab.subarray(weightAt, weightAt + weightBytes);
+function storedRows(slab: Uint8Array, input: RowsInput): StoredRows {
+  const { format, cols, weightAt, weightBytes, scale, globalScale, zeroPoints } = input;
+  const bytesOf = ({ at, bytes }: SlabBlocks): Uint8Array => slab.subarray(at, at + bytes);
   return {
     format,
     cols,
-    weight,
-    ...(scale && { scale: { ...scale, bytes: slab.subarray(scale.at, scale.at + scale.bytes) } }),
+    weight: slab.subarray(weightAt, weightAt + weightBytes),
+    ...(scale && { scale: { ...scale, bytes: bytesOf(scale) } }),
+    ...(globalScale && { globalScale: globalFactor(slab.subarray(globalScale.at), globalScale.divides) }),
+    ...(zeroPoints && { zeroPoints: { ...zeroPoints, bytes: bytesOf(zeroPoints) } }),
   };
 }

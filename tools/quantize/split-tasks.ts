@@ -1,10 +1,10 @@
 import type { EncodableFormat } from "../../kernels/kernels.ts";
-import { rowCount, scaleRange } from "../checkpoint/read-rows.ts";
+import { type BlockRows, rowCount, scaleRange } from "../checkpoint/read-rows.ts";
 import { byteLengthOf } from "../formats/dtypes.ts";
 import { TASK_BYTES, TASK_VALUES } from "../lib/limits.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
 import type { PlannedPart, PlannedTensor } from "../plan/gguf-plan.ts";
-import type { RowsInput, RowsTask } from "./convert-rows.ts";
+import type { RowsInput, RowsTask, SlabBlocks } from "./convert-rows.ts";
 
 /** Bytes to read from a source tensor into the slab before the task can run. */
 export interface SlabRead {
@@ -77,6 +77,8 @@ function planTask(
   };
   for (const part of parts) {
     const { entry, columnStart } = part;
+    const { scale, globalScale, zeroPoints } = entry;
+    const blocksOf = (blocks: BlockRows) => planBlocks(blocks, row, rows, reserve);
     const bytes = rowBytes(part);
     const weightAt = reserve(entry.weight, row * bytes, rows * bytes);
     inputs.push({
@@ -85,7 +87,11 @@ function planTask(
       columnStart,
       weightAt,
       weightBytes: rows * bytes,
-      ...(entry.scale && { scale: planScale(entry.scale, row, rows, reserve) }),
+      ...(scale && { scale: { ...blocksOf(scale), kind: scale.kind, blockCols: scale.blockCols } }),
+      ...(globalScale && {
+        globalScale: { at: reserve(globalScale.tensor, 0, 4), divides: globalScale.divides },
+      }),
+      ...(zeroPoints && { zeroPoints: blocksOf(zeroPoints) }),
     });
   }
   const outBytes = byteLengthOf(tensor.dtype, rows * tensor.rowLength);
@@ -108,20 +114,17 @@ function planTask(
   };
 }
 
-function planScale(
-  scale: NonNullable<PlannedPart["entry"]["scale"]>,
+function planBlocks(
+  blocks: BlockRows,
   row: number,
   rows: number,
   reserve: (tensor: StoredTensor, byteOffset: number, byteLength: number) => number,
-): NonNullable<RowsInput["scale"]> {
-  const { kind, blockRows, blockCols } = scale;
-  const { first, byteOffset, byteLength } = scaleRange(scale, row, rows);
+): SlabBlocks {
+  const { first, byteOffset, byteLength } = scaleRange(blocks, row, rows);
   return {
-    kind,
-    at: reserve(scale.tensor, byteOffset, byteLength),
+    at: reserve(blocks.tensor, byteOffset, byteLength),
     bytes: byteLength,
-    blockRows,
-    blockCols,
-    firstRow: row - first * blockRows,
+    blockRows: blocks.blockRows,
+    firstRow: row - first * blocks.blockRows,
   };
 }

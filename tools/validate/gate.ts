@@ -30,12 +30,11 @@ export function loadGate(file = join(PACKAGE_ROOT, "configs/gates/validate.yaml"
   throw dataError({ what: `gate: ${v.getDotPath(issue) ?? "(root)"}: ${issue.message}`, file });
 }
 
-/** The class of an artefact whose routed experts are stored in these formats. */
+/** The class of an artefact by the formats of the routed experts that it does not keep exactly. */
 export function classOf(experts: readonly { readonly to: string; readonly promised: boolean }[]): GateClass {
-  if (experts.every(({ promised }) => promised)) return "lossless";
-  const bits = Math.min(
-    ...experts.map(({ to }) => (isDtype(to) ? bitsPerWeight(to) : (SCALED_BITS[to] ?? 8))),
-  );
+  const lossy = experts.filter(({ promised }) => !promised);
+  if (lossy.length === 0) return "lossless";
+  const bits = Math.min(...lossy.map(({ to }) => (isDtype(to) ? bitsPerWeight(to) : (SCALED_BITS[to] ?? 8))));
   return bits > 7 ? "8-bit" : bits > 3.9 ? "4-bit" : bits > 2.9 ? "3-bit" : "2-bit";
 }
 
