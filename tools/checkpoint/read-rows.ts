@@ -60,6 +60,14 @@ function readWhole(source: TensorSource, entry: CensusEntry): Promise<number | u
   return whole;
 }
 
+/** Refuses packed matrices of another shape than their configuration says, for readers of stored bytes alone. */
+export async function checkStatedShapes(
+  source: TensorSource,
+  entries: readonly CensusEntry[],
+): Promise<void> {
+  for (const entry of entries) if (entry.statedShape) await readWhole(source, entry);
+}
+
 /** `weight_shape` says how much of the packed words is the matrix: another shape would be other values. */
 async function checkStatedShape(
   source: TensorSource,

@@ -1,5 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import { openCheckpoint } from "../checkpoint/open.ts";
+import { checkStatedShapes } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import type { Dtype } from "../formats/dtypes.ts";
 import { ggufTensorBytes } from "../formats/gguf/layout.ts";
@@ -63,6 +64,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   const source = await openCheckpoint(options.path);
   try {
     const census = takeCensus(source.config, source.tensors, source.location);
+    await checkStatedShapes(source, census.entries);
     const plan = planGguf(census, options.recipe, options.mtp);
     const files = await layoutFiles(source, census, plan, [options.out, sidecarPath(options.out)]);
     const inexact = options.dryRun ? new Map<string, number>() : await convert(source, files, options);
