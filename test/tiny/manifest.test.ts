@@ -19,7 +19,7 @@ beforeAll(async () => {
   expect(cli(["quantize", source, "--bits", "4", "--out", gguf]).code).toBe(0);
 });
 
-function check(artefact: string, ...args: string[]): { code: number; report: ManifestReport } {
+function check(artefact: string, ...args: string[]): { code: number | null; report: ManifestReport } {
   const { code, stdout } = cli(["validate", artefact, "--manifest", "--json", ...args]);
   return { code, report: JSON.parse(stdout) as ManifestReport };
 }

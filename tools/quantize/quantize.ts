@@ -4,6 +4,7 @@ import { writeArrow } from "../../reports/arrow-writer.ts";
 import { CONVERSION } from "../../reports/schemas/conversion.ts";
 import { type Manifest, manifestPath, readManifest } from "../artefact/manifest-file.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
+import { checkStatedShapes } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import { sourceDigest, sourceIdentity } from "../checkpoint/source-identity.ts";
 import { type ImportanceFile, openImportance } from "../formats/imatrix/reader.ts";
@@ -62,6 +63,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   let importance: ImportanceFile | undefined;
   try {
     const census = takeCensus(source.config, source.tensors, source.location);
+    await checkStatedShapes(source, census.entries);
     const plan = await options.planFor(census, source);
     if (options.imatrix !== undefined) importance = await openImportance(options.imatrix);
     const facts = importanceFacts(plan, importance);
