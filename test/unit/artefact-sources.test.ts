@@ -156,11 +156,10 @@ describe("experts stored in every layout at once", () => {
   const path = join(folder, "mixed");
   const names = Object.keys(EXPERT_LAYOUTS) as ExpertLayoutName[];
   const layoutNameOf = ({ spec }: CensusEntry): ExpertLayoutName => names[spec.expert as number];
-  let values: ReadonlyMap<string, Float32Array>;
 
   beforeAll(async () => {
     expect(names).toHaveLength(8);
-    values = await writeArtefact(kernels, golden, path, (entry) => EXPERT_LAYOUTS[layoutNameOf(entry)]);
+    await writeArtefact(kernels, golden, path, (entry) => EXPERT_LAYOUTS[layoutNameOf(entry)]);
   });
 
   test("inspect counts every stored tensor and byte once", async () => {
