@@ -61,7 +61,7 @@ export async function openGgufSource(path: string): Promise<TensorSource> {
 const PART_NAME = /-(\d{5})-of-(\d{5})\.gguf$/;
 
 /** The other files of a split GGUF, by the name of the first: `X-00001-of-00003.gguf`. */
-function otherParts(metadata: GgufMetadata, path: string): string[] {
+export function otherParts(metadata: GgufMetadata, path: string): string[] {
   const count = Number(metadata.get("split.count")?.value ?? 1);
   if (count === 1) return [];
   const [, number, of] = PART_NAME.exec(path) ?? [];

@@ -72,7 +72,7 @@ async function openShard(path: string): Promise<ReadableFile> {
 }
 
 /** The `weight_map` of the index, or undefined for a checkpoint in one file. */
-async function readWeightMap(folder: string): Promise<ReadonlyMap<string, string> | undefined> {
+export async function readWeightMap(folder: string): Promise<ReadonlyMap<string, string> | undefined> {
   const path = join(folder, INDEX);
   const bytes = await readOptionalFile(path, MAX_INDEX_BYTES);
   if (!bytes) {
