@@ -82,7 +82,11 @@ function ggufKeys(config: ModelConfig, drafterBlocks: 0 | 1): Map<string, GgufVa
 /** Stacks experts and joins e_proj and h_proj, as the format table of the releases' GGUFs has them. */
 function ggufTensors(
   specs: readonly TensorSpec[],
-  { config, dtype, nameOf }: {
+  {
+    config,
+    dtype,
+    nameOf,
+  }: {
     readonly config: ModelConfig;
     readonly dtype: (spec: TensorSpec) => Dtype;
     readonly nameOf: (spec: TensorSpec) => string;
@@ -147,17 +151,20 @@ export function splitDraft(draft: Draft, count: number): Draft {
   const [model, ...rest] = draft.files;
   const each = Math.ceil(model.tensors.length / count);
   const number = (n: number): string => String(n).padStart(5, "0");
-  const files = Array.from({ length: count }, (_, i): DraftFile => ({
-    name: `x-${number(i + 1)}-of-${number(count)}.gguf`,
-    kind: "model",
-    metadata: new Map<string, GgufValue>([
-      ...(i === 0 ? model.metadata : []),
-      ["split.no", { type: "u16", value: i }],
-      ["split.count", { type: "u16", value: count }],
-      ["split.tensors.count", { type: "i32", value: model.tensors.length }],
-    ]),
-    tensors: model.tensors.slice(i * each, (i + 1) * each),
-  }));
+  const files = Array.from(
+    { length: count },
+    (_, i): DraftFile => ({
+      name: `x-${number(i + 1)}-of-${number(count)}.gguf`,
+      kind: "model",
+      metadata: new Map<string, GgufValue>([
+        ...(i === 0 ? model.metadata : []),
+        ["split.no", { type: "u16", value: i }],
+        ["split.count", { type: "u16", value: count }],
+        ["split.tensors.count", { type: "i32", value: model.tensors.length }],
+      ]),
+      tensors: model.tensors.slice(i * each, (i + 1) * each),
+    }),
+  );
   return { ...draft, files: [...files, ...rest] };
 }
 
@@ -187,18 +194,22 @@ export function folderDraft(
     if (codes === "nvfp4") quantized.push(stem(spec));
     tensors.push(...encoded(spec, codes));
   }
-  return finish([...blocks.values()], {
-    ...raw,
-    ...(kind === "fp8" && { expert_dtype: "fp8" }),
-    ...(kind !== "fp8" && { expert_dtype: undefined }),
-    quantization_config: {
-      bf16: undefined,
-      native: FP8_CONFIG,
-      fp8: FP8_CONFIG,
-      nvfp4: { ...FP8_CONFIG, moe_quant_algo: "NVFP4" },
-      "compressed-tensors": GROUPS,
-    }[kind],
-  }, kind === "nvfp4" ? modelopt(quantized) : {});
+  return finish(
+    [...blocks.values()],
+    {
+      ...raw,
+      ...(kind === "fp8" && { expert_dtype: "fp8" }),
+      ...(kind !== "fp8" && { expert_dtype: undefined }),
+      quantization_config: {
+        bf16: undefined,
+        native: FP8_CONFIG,
+        fp8: FP8_CONFIG,
+        nvfp4: { ...FP8_CONFIG, moe_quant_algo: "NVFP4" },
+        "compressed-tensors": GROUPS,
+      }[kind],
+    },
+    kind === "nvfp4" ? modelopt(quantized) : {},
+  );
 }
 
 const GROUPS = {
@@ -211,11 +222,24 @@ const GROUPS = {
       weights: { num_bits: 4, type: "int", symmetric: true, strategy: "group", group_size: 128 },
     },
     group_1: {
-      targets: ["re:.*attn\\.w.*", "re:.*indexer\\.wq_b$", "re:.*shared_experts\\.w[123]$", "re:.*[eh]_proj$"],
+      targets: [
+        "re:.*attn\\.w.*",
+        "re:.*indexer\\.wq_b$",
+        "re:.*shared_experts\\.w[123]$",
+        "re:.*[eh]_proj$",
+      ],
       weights: { num_bits: 8, type: "float", strategy: "block", block_structure: [128, 128] },
     },
   },
-  ignore: ["embed", "head", "re:.*compressor.*", "re:.*weights_proj$", "re:.*ffn\\.gate$", "re:.*hc_.*", "re:.*norm.*"],
+  ignore: [
+    "embed",
+    "head",
+    "re:.*compressor.*",
+    "re:.*weights_proj$",
+    "re:.*ffn\\.gate$",
+    "re:.*hc_.*",
+    "re:.*norm.*",
+  ],
 };
 
 const modelopt = (layers: readonly string[]) => ({
@@ -224,8 +248,17 @@ const modelopt = (layers: readonly string[]) => ({
     quant_algo: "MIXED_PRECISION",
     kv_cache_quant_algo: null,
     group_size: 16,
-    quantized_layers: Object.fromEntries(layers.map((name) => [name, { quant_algo: "NVFP4", group_size: 16 }])),
-    exclude_modules: ["*.attn.*", "*.ffn.shared_experts.*", "*.ffn.gate.*", "embed.weight", "head.weight", "mtp.*.norm.*"],
+    quantized_layers: Object.fromEntries(
+      layers.map((name) => [name, { quant_algo: "NVFP4", group_size: 16 }]),
+    ),
+    exclude_modules: [
+      "*.attn.*",
+      "*.ffn.shared_experts.*",
+      "*.ffn.gate.*",
+      "embed.weight",
+      "head.weight",
+      "mtp.*.norm.*",
+    ],
   },
 });
 
@@ -237,7 +270,8 @@ function encodingOf({ role, part, block, storage }: TensorSpec, kind: Exclude<Fo
   if (storage !== "matrix" && storage !== "expert") return "plain";
   if (kind === "bf16") return "plain";
   if (kind === "fp8") return "fp8_f32";
-  if (kind === "compressed-tensors") return role === "expert" ? "int4" : part === "main_proj" ? "plain" : "fp8_ct";
+  if (kind === "compressed-tensors")
+    return role === "expert" ? "int4" : part === "main_proj" ? "plain" : "fp8_ct";
   if (role !== "expert") return "fp8";
   return kind === "nvfp4" && block.kind === "layer" ? "nvfp4" : "fp4";
 }
@@ -245,7 +279,11 @@ function encodingOf({ role, part, block, storage }: TensorSpec, kind: Exclude<Fo
 function encoded(spec: TensorSpec, codes: Codes): FactTensor[] {
   const name = stem(spec);
   const [out, in_] = spec.shape;
-  const tensor = (suffix: string, dtype: Dtype, shape: readonly number[]): FactTensor => ({ name: name + suffix, dtype, shape });
+  const tensor = (suffix: string, dtype: Dtype, shape: readonly number[]): FactTensor => ({
+    name: name + suffix,
+    dtype,
+    shape,
+  });
   const blocks = [Math.ceil(out / 128), Math.ceil(in_ / 128)];
   switch (codes) {
     case "plain": {
@@ -276,14 +314,20 @@ function encoded(spec: TensorSpec, codes: Codes): FactTensor[] {
   }
 }
 
-function finish(shards: readonly FactTensor[][], config: object, hfQuantConfig: Record<string, unknown>): Draft {
+function finish(
+  shards: readonly FactTensor[][],
+  config: object,
+  hfQuantConfig: Record<string, unknown>,
+): Draft {
   const number = (n: number): string => String(n).padStart(5, "0");
-  const files = shards.map((tensors, i): DraftFile => ({
-    name: `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`,
-    kind: "model",
-    metadata: new Map(),
-    tensors,
-  }));
+  const files = shards.map(
+    (tensors, i): DraftFile => ({
+      name: `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`,
+      kind: "model",
+      metadata: new Map(),
+      tensors,
+    }),
+  );
   return {
     container: "safetensors",
     files,

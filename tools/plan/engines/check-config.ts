@@ -5,28 +5,35 @@ import { type ModelConfig, parseConfig } from "../../model/config.ts";
 import type { ConfigRule } from "./engine-rules.ts";
 import type { Findings } from "./verdict.ts";
 
-/** Checks keys of config.json and hf_quant_config.json. */
+/** Checks keys of config.json and hf_quant_config.json; true where all are as they should be. */
 export function checkConfigRules(
   facts: ArtefactFacts,
   rules: readonly ConfigRule[],
   findings: Findings,
-): void {
-  for (const { file, key, is, optional, why } of rules) {
+): boolean {
+  const wrong = rules.filter(({ file, key, is, optional, why }) => {
     const found = valueAt(file === "config.json" ? facts.config : facts.hfQuantConfig, key);
-    const where = `${file}: ${key}`;
-    if (is === "absent") {
-      if (found !== undefined) findings.problem({ where, expected: "no such key", found: shown(found), why });
-    } else if (found === undefined) {
-      if (!optional)
-        findings.problem({
-          where,
-          expected: is === "present" ? "a value" : is.map(shown).join(" or "),
-          found: "no such key",
-          why,
-        });
-    } else if (is !== "present" && !is.some((value) => isDeepStrictEqual(value, found)))
-      findings.problem({ where, expected: is.map(shown).join(" or "), found: shown(found), why });
-  }
+    const accepted = found === undefined ? is === "absent" || optional : isAccepted(is, found);
+    if (accepted) return false;
+    const where = file === "config.json" || facts.hfQuantConfig ? `${file}: ${key}` : file;
+    findings.problem({
+      where,
+      expected: expectation(is),
+      found: found === undefined ? "no such key" : shown(found),
+      why,
+    });
+    return true;
+  });
+  return wrong.length === 0;
+}
+
+function isAccepted(is: ConfigRule["is"], found: unknown): boolean {
+  return typeof is === "string" ? is === "present" : is.some((value) => isDeepStrictEqual(value, found));
+}
+
+function expectation(is: ConfigRule["is"]): string {
+  if (typeof is === "string") return is === "present" ? "a value" : "no such key";
+  return is.map(shown).join(" or ");
 }
 
 /** Follows a dotted path; keys of a JSON object only, never of its prototype. */
@@ -52,7 +59,7 @@ export function checkGeometry(facts: ArtefactFacts, config: ModelConfig, finding
     findings.problem({
       where: "config.json",
       expected: expected ?? "the keys of the release",
-      found: found ?? "none",
+      found: found === undefined || found === "undefined" ? "no such key" : found,
       why: what,
     });
     return;

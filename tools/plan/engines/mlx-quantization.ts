@@ -62,17 +62,12 @@ function checkEntry(module: StoredModule, quantization: Record<string, unknown>,
   const columns = shape.at(-1) as number;
   const words = pieces.get(".weight")?.shape.at(-1) ?? 0;
   const groups = pieces.get(".scales")?.shape.at(-1) ?? 0;
-  expect(
-    "bits",
-    (words * 32) / columns,
-    bits,
-    `the words of ${module.spec.role} hold as many bits for each value`,
-  );
+  expect("bits", (words * 32) / columns, bits, "its words hold as many bits for each value");
   expect(
     "group_size",
     groups > 0 ? columns / groups : undefined,
     group,
-    `the scales of ${module.spec.role} have one column per group`,
+    "its scales have one column per group",
   );
   if (encoding === "mlx_affine" && !WHOLE_BITS.includes(Number(bits)))
     findings.doubt(`${where}: how values of ${shown(bits)} bits are packed was not verified`);

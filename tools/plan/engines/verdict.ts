@@ -1,10 +1,14 @@
+export type Loads = "yes" | "no" | "unknown";
+
 /** What an engine does with an artefact, and why. */
 export interface EngineVerdict {
   readonly engine: string;
   /** The version whose source, issues or binaries the rules were taken from. */
   readonly version: string;
   /** `yes`: it loads and computes what the model is. `unknown`: nothing forbids it, nothing proves it either. */
-  readonly loads: "yes" | "no" | "unknown";
+  readonly loads: Loads;
+  /** The same of the drafter's own file, where the artefact has one: an engine may refuse it and load the model. */
+  readonly drafter?: Loads;
   readonly problems: readonly EngineProblem[];
   /** Why `unknown`, what could not be checked, and what is worth knowing. */
   readonly notes: readonly string[];
@@ -32,7 +36,7 @@ export interface Findings {
   /** Turns a `yes` into `unknown`. */
   doubt(note: string): void;
   note(note: string): void;
-  verdict(engine: string, version: string): EngineVerdict;
+  result(): Pick<EngineVerdict, "loads" | "problems" | "notes">;
 }
 
 export function collectFindings(): Findings {
@@ -48,9 +52,7 @@ export function collectFindings(): Findings {
     },
     doubt: (note) => doubts.add(note),
     note: (note) => notes.add(note),
-    verdict: (engine, version) => ({
-      engine,
-      version,
+    result: () => ({
       loads: problems.size > 0 ? "no" : doubts.size > 0 ? "unknown" : "yes",
       problems: [...problems.values()],
       notes: [...doubts, ...notes],
