@@ -453,14 +453,34 @@ attacks("NVFP4", both, folderDraft(tiny, TINY, { kind: "nvfp4" }), [
     modelopt(`${LAYERS}/mtp.0.ffn.experts.0.w1`, { quant_algo: "NVFP4", group_size: 16 }),
   ],
   ["experts excluded", "exclude_modules", modelopt("quantization/exclude_modules", ["*.ffn.*"])],
-  [
-    "no hf_quant_config.json",
-    "hf_quant_config.json: quantization.quant_algo",
-    (draft) => {
-      for (const name of Object.keys(draft.hfQuantConfig)) delete draft.hfQuantConfig[name];
-    },
-  ],
 ]);
+
+test("SGLang needs hf_quant_config.json, and both engines the key that makes experts NVFP4", () => {
+  const good = folderDraft(tiny, TINY, { kind: "nvfp4" });
+  const [vllm, sglang] = both.map((name) => ENGINES.get(name) as EngineRules);
+  const { hfQuantConfig: _, ...bare } = good;
+  expect(checkEngine(vllm, bare, tiny)).toMatchObject({ loads: "yes", problems: [] });
+  const { loads, problems } = checkEngine(sglang, bare, tiny);
+  expect(loads).toBe("no");
+  expect(problems.every(({ where }) => where === "hf_quant_config.json")).toBe(true);
+  expectRefusal(vllm, good, ["", "config.json: expert_dtype", config("expert_dtype", "fp8")]);
+  const draft = copyOf(good);
+  config("quantization_config/quant_algo", undefined)(draft);
+  expect(checkEngine(sglang, draft, tiny)).toMatchObject({ loads: "unknown", problems: [] });
+});
+
+test("a list of whole expert modules covers every expert in them", () => {
+  const draft = copyOf(folderDraft(tiny, TINY, { kind: "nvfp4" }));
+  const modules = Object.fromEntries(
+    [0, 1, 2, 3].map((layer) => [`layers.${layer}.ffn.experts`, { quant_algo: "NVFP4", group_size: 16 }]),
+  );
+  modelopt("quantization/quantized_layers", modules)(draft);
+  for (const name of both)
+    expect(checkEngine(ENGINES.get(name) as EngineRules, draft, tiny)).toMatchObject({
+      loads: "yes",
+      problems: [],
+    });
+});
 
 const GROUP = "quantization_config/config_groups/group_0";
 attacks("compressed-tensors", both, folderDraft(tiny, TINY, { kind: "compressed-tensors" }), [

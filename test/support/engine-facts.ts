@@ -204,7 +204,7 @@ export function folderDraft(
         bf16: undefined,
         native: FP8_CONFIG,
         fp8: FP8_CONFIG,
-        nvfp4: { ...FP8_CONFIG, moe_quant_algo: "NVFP4" },
+        nvfp4: { ...FP8_CONFIG, quant_algo: "MIXED_PRECISION", moe_quant_algo: "NVFP4" },
         "compressed-tensors": GROUPS,
       }[kind],
     },

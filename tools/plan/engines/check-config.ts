@@ -11,17 +11,14 @@ export function checkConfigRules(
   rules: readonly ConfigRule[],
   findings: Findings,
 ): boolean {
-  const wrong = rules.filter(({ file, key, is, optional, why }) => {
+  const wrong = rules.filter(({ file, key, is, optional, doubtful, why }) => {
     const found = valueAt(file === "config.json" ? facts.config : facts.hfQuantConfig, key);
     const accepted = found === undefined ? is === "absent" || optional : isAccepted(is, found);
     if (accepted) return false;
     const where = file === "config.json" || facts.hfQuantConfig ? `${file}: ${key}` : file;
-    findings.problem({
-      where,
-      expected: expectation(is),
-      found: found === undefined ? "no such key" : shown(found),
-      why,
-    });
+    const seen = found === undefined ? "no such key" : shown(found);
+    if (doubtful) findings.doubt(`${where}: ${why} (expected ${expectation(is)}, found ${seen})`);
+    else findings.problem({ where, expected: expectation(is), found: seen, why });
     return true;
   });
   return wrong.length === 0;

@@ -40,7 +40,7 @@ export function checkFolder(
       drafter: engine.names === "mlx" ? "none" : drafter,
     }),
   ];
-  const format = formatOf(engine, modules, findings);
+  const format = formatOf(engine, { tensors, modules }, findings);
   if (!format) return;
   for (const note of format.notes ?? []) findings.note(note);
   if (format.dspark && drafter === "dspark") findings.doubt(format.dspark);
@@ -61,8 +61,11 @@ export function checkFolder(
 }
 
 function formatOf(
-  { engine, formats }: FolderEngine,
-  modules: readonly StoredModule[],
+  { engine, formats, official }: FolderEngine,
+  {
+    tensors,
+    modules,
+  }: { readonly tensors: ReadonlyMap<string, FactTensor>; readonly modules: readonly StoredModule[] },
   findings: Findings,
 ): FolderFormat | undefined {
   const experts = modules.filter(({ spec }) => spec.role === "expert" && spec.block.kind === "layer");
@@ -71,6 +74,10 @@ function formatOf(
   const refuse = (module: StoredModule, found: string, why: string): void =>
     findings.problem({ where: module.name, expected: accepted.join(" or "), found, why });
   if (!expert?.encoding) {
+    if (official && tensors.has("layers.0.ffn.experts.0.w1.weight")) {
+      findings.doubt(official);
+      return undefined;
+    }
     refuse(
       experts[0],
       "no tensor of this name with a known storage",

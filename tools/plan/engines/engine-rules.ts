@@ -90,6 +90,8 @@ const ConfigRule = v.strictObject({
   is: v.union([v.array(Json), v.literal("present"), v.literal("absent")]),
   /** It may be missing. */
   optional: v.optional(v.boolean()),
+  /** What else it holds makes the verdict doubtful, no more: the engine's source was not seen to demand it. */
+  doubtful: v.optional(v.boolean()),
   why: v.string(),
 });
 
@@ -121,6 +123,8 @@ const FolderFormat = v.strictObject({
 const FolderRules = v.strictObject({
   container: v.literal("safetensors"),
   names: v.picklist(["official", "mlx"]),
+  /** What becomes of a folder of official names in an engine with others. */
+  official: v.optional(v.string()),
   files: Names,
   config: v.array(ConfigRule),
   /** Modules that the engine fuses into one: stems inside a layer or an expert. */
