@@ -52,7 +52,7 @@ function ggufDtype({ role, part }: TensorSpec, kind: GgufKind): Dtype {
   }
 }
 
-export const MARKERS = [
+const MARKERS = [
   "<｜begin▁of▁sentence｜>",
   "<｜end▁of▁sentence｜>",
   "<｜User｜>",

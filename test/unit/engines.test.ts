@@ -125,7 +125,7 @@ test("a plan without keys gets a verdict that says what was not checked", () => 
 
 test("precision that loads but costs quality is a note; formats nobody has tried are doubts", () => {
   const draft = ggufDraft(config, "llama.cpp");
-  const retype = (pattern: RegExp, dtype: "bf16" | "nvfp4"): Draft => ({
+  const retype = (pattern: RegExp, dtype: "bf16" | "nvfp4" | "q8_0"): Draft => ({
     ...draft,
     files: draft.files.map((file) => ({
       ...file,
@@ -135,6 +135,9 @@ test("precision that loads but costs quality is a note; formats nobody has tried
   const mixing = judge("llama.cpp", retype(/hc_attn_fn/, "bf16"), config);
   expect(mixing.loads).toBe("yes");
   expect(mixing.notes.join()).toContain("#28696");
+  const router = judge("llama.cpp", retype(/ffn_gate_inp/, "q8_0"), config);
+  expect(router.loads).toBe("yes");
+  expect(router.notes.join()).toContain("router gate is q8_0");
   expect(judge("llama.cpp", retype(/_exps/, "nvfp4"), config).loads).toBe("unknown");
 });
 
