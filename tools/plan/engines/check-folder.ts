@@ -9,6 +9,7 @@ import { type FolderEngine, type FolderFormat, ruleFor } from "./engine-rules.ts
 import {
   drafterOf,
   type FormatCheck,
+  officialExperts,
   pieceName,
   type StoredModule,
   storedModules,
@@ -74,8 +75,9 @@ function formatOf(
   const refuse = (module: StoredModule, found: string, why: string): void =>
     findings.problem({ where: module.name, expected: accepted.join(" or "), found, why });
   if (!expert?.encoding) {
-    if (official && tensors.has("layers.0.ffn.experts.0.w1.weight")) {
-      findings.doubt(official);
+    const encoding = officialExperts(tensors);
+    if (official && encoding && official.encodings.includes(encoding)) {
+      findings.doubt(official.why);
       return undefined;
     }
     refuse(
@@ -131,8 +133,7 @@ function checkModule(module: StoredModule, rules: FolderEngine["tensors"], findi
     });
     return present;
   }
-  if (rule.doubtful?.includes(encoding))
-    findings.doubt(`${module.spec.role} ${module.spec.part} stored as ${encoding}: ${why}`);
+  if (rule.doubtful?.includes(encoding)) findings.doubt(`${encoding}: ${why}`, module.name);
   const allowed = [...rule.encodings, ...(rule.doubtful ?? [])];
   // Of another encoding with the same codes, the tensor beside them is what is wrong.
   const as = allowed.includes(encoding) ? encoding : allowed.find((other) => sameCodes(other, encoding));

@@ -126,12 +126,10 @@ function checkTensor(
     });
   const rule = ruleFor(rules, demand.spec);
   if (!rule) return;
-  if (rule.doubtful?.includes(dtype))
-    findings.doubt(`${demand.spec.role} ${demand.spec.part} is ${dtype}: ${rule.why}`);
+  if (rule.doubtful?.includes(dtype)) findings.doubt(`${dtype}: ${rule.why}`, where);
   else if (!rule.dtypes.includes(dtype))
     findings.problem({ where, expected: listed(rule.dtypes), found: dtype, why: rule.why });
-  else if (rule.prefer && !rule.prefer.includes(dtype))
-    findings.note(`${demand.spec.role} ${demand.spec.part} is ${dtype}: ${rule.why}`);
+  else if (rule.prefer && !rule.prefer.includes(dtype)) findings.note(`${dtype}: ${rule.why}`, where);
 }
 
 /** Long lists of block formats would hide what matters. */

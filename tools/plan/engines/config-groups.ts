@@ -102,8 +102,7 @@ function checkGroup(
   }
   if (!group) {
     const why = "a module that no group applies to is read as unquantized";
-    if (spec.block.kind === "mtp")
-      findings.doubt(`drafter modules stored as ${encoding} belong to no group: ${why}`);
+    if (spec.block.kind === "mtp") findings.doubt(`${encoding}: ${why}`, name);
     else
       findings.problem({
         where: `${WHERE}.config_groups for ${name}`,

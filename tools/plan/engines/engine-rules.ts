@@ -123,8 +123,8 @@ const FolderFormat = v.strictObject({
 const FolderRules = v.strictObject({
   container: v.literal("safetensors"),
   names: v.picklist(["official", "mlx"]),
-  /** What becomes of a folder of official names in an engine with others. */
-  official: v.optional(v.string()),
+  /** What an engine with names of its own does with a folder of official ones: storages of experts it may read, and why that is a doubt. */
+  official: v.optional(v.strictObject({ encodings: v.array(EncodingName), why: v.string() })),
   files: Names,
   config: v.array(ConfigRule),
   /** Modules that the engine fuses into one: stems inside a layer or an expert. */

@@ -28,6 +28,12 @@ export function drafterOf(tensors: ReadonlyMap<string, FactTensor>): Drafter {
   return tensors.has("mtp.0.e_proj.weight") ? "mtp" : "none";
 }
 
+/** How a folder of official names stores its routed experts, or undefined where it has none. */
+export function officialExperts(tensors: ReadonlyMap<string, FactTensor>): Encoding | undefined {
+  const pieces = piecesByModule(tensors).get("layers.0.ffn.experts.0.w1");
+  return pieces && identify(pieces);
+}
+
 /** Every tensor of the folder by name; of two with one name the first. */
 export function tensorsOfFolder({ files }: ArtefactFacts): Map<string, FactTensor> {
   const tensors = new Map<string, FactTensor>();

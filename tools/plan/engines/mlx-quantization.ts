@@ -70,5 +70,5 @@ function checkEntry(module: StoredModule, quantization: Record<string, unknown>,
     "its scales have one column per group",
   );
   if (encoding === "mlx_affine" && !WHOLE_BITS.includes(Number(bits)))
-    findings.doubt(`${where}: how values of ${shown(bits)} bits are packed was not verified`);
+    findings.doubt(`how values of ${shown(bits)} bits are packed was not verified`, name);
 }

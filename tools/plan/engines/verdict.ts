@@ -26,23 +26,22 @@ export interface EngineProblem {
 
 /** A problem as one line. */
 export function formatProblem({ where, expected, found, why, count }: EngineProblem): string {
-  const others = count > 1 ? ` and ${count - 1} more` : "";
-  return `${where}${others}: ${why} (expected ${expected}, found ${found})`;
+  return `${where}${others(count)}: ${why} (expected ${expected}, found ${found})`;
 }
 
-/** Collects what rules find. Equal problems in many tensors are counted and the first is named, so that the list stays short. */
+/** Collects what rules find. What holds for many tensors is counted and the first is named, so that the lists stay short. */
 export interface Findings {
   problem(problem: Omit<EngineProblem, "count">): void;
   /** Turns a `yes` into `unknown`. */
-  doubt(note: string): void;
-  note(note: string): void;
+  doubt(text: string, where?: string): void;
+  note(text: string, where?: string): void;
   result(): Pick<EngineVerdict, "loads" | "problems" | "notes">;
 }
 
 export function collectFindings(): Findings {
   const problems = new Map<string, EngineProblem>();
-  const doubts = new Set<string>();
-  const notes = new Set<string>();
+  const doubts = new Map<string, Remark>();
+  const notes = new Map<string, Remark>();
   return {
     problem(problem) {
       const { expected, found, why } = problem;
@@ -50,12 +49,26 @@ export function collectFindings(): Findings {
       const first = problems.get(key);
       problems.set(key, first ? { ...first, count: first.count + 1 } : { ...problem, count: 1 });
     },
-    doubt: (note) => doubts.add(note),
-    note: (note) => notes.add(note),
+    doubt: (text, where) => remark(doubts, text, where),
+    note: (text, where) => remark(notes, text, where),
     result: () => ({
       loads: problems.size > 0 ? "no" : doubts.size > 0 ? "unknown" : "yes",
       problems: [...problems.values()],
-      notes: [...doubts, ...notes],
+      notes: [...doubts, ...notes].map(([text, { where, count }]) =>
+        where === undefined ? text : `${where}${others(count)}: ${text}`,
+      ),
     }),
   };
 }
+
+interface Remark {
+  readonly where: string | undefined;
+  readonly count: number;
+}
+
+function remark(remarks: Map<string, Remark>, text: string, where: string | undefined): void {
+  const first = remarks.get(text);
+  remarks.set(text, first ? { ...first, count: first.count + 1 } : { where, count: 1 });
+}
+
+const others = (count: number): string => (count > 1 ? ` and ${count - 1} more` : "");
