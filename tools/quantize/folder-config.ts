@@ -1,10 +1,13 @@
+import { join } from "node:path";
 import type { TensorSource } from "../checkpoint/source.ts";
 import { traitsOf } from "../formats/dtypes.ts";
 import { usageError } from "../lib/errors.ts";
-import { readMembers } from "../lib/json-members.ts";
+import { type JsonMembers, readMembers } from "../lib/json-members.ts";
 import { MAX_CONFIG_BYTES } from "../lib/limits.ts";
 import { VERSION } from "../lib/package-root.ts";
+import { parseStrictJson } from "../lib/strict-json.ts";
 import { compressedTensorsConfig } from "../model/compressed-tensors-config.ts";
+import { parseConfig } from "../model/config.ts";
 import { configMembers } from "../model/config-json.ts";
 import { type MlxModule, mlxQuantization } from "../model/mlx-config.ts";
 import { modelOptConfig } from "../model/modelopt-config.ts";
@@ -42,8 +45,7 @@ const MLX_MODES: Readonly<Partial<Record<Storage, Omit<MlxModule, "module">>>> =
  * can describe is refused here, before hours of work.
  */
 export async function configFiles(source: TensorSource, plan: OutputPlan): Promise<FolderFile[]> {
-  const own = await source.readSidecar("config.json", MAX_CONFIG_BYTES);
-  const members = own ? readMembers(new TextDecoder().decode(own)) : configMembers(source.config);
+  const members = await sourceMembers(source);
   const modules = modulesOf(plan);
   const drafter = modules.some((module) => module.drafter);
   const config = outputConfig(members, { quantization: quantizationOf(plan, modules), drafter });
@@ -53,6 +55,15 @@ export async function configFiles(source: TensorSource, plan: OutputPlan): Promi
       jsonFile("hf_quant_config.json", modelOptConfig(named(modules, "nvfp4_groups"), `v4kit ${VERSION}`)),
     );
   return files;
+}
+
+async function sourceMembers(source: TensorSource): Promise<JsonMembers> {
+  const own = await source.readSidecar("config.json", MAX_CONFIG_BYTES);
+  if (!own) return configMembers(source.config);
+  // It may have changed since the source was opened.
+  const file = join(source.location, "config.json");
+  parseConfig(parseStrictJson(own, file), file);
+  return readMembers(new TextDecoder().decode(own));
 }
 
 export const textFile = (name: string, text: string): FolderFile => ({
@@ -150,7 +161,7 @@ function quantizationOf(plan: OutputPlan, modules: readonly Module[]): OutputQua
     block,
     plain: modules.filter(({ scaled, storage }) => scaled && !isScaled(storage)).map(({ name }) => name),
     ...(plan.format === "nvfp4"
-      ? // What the source says of its experts: the drafter's have not changed.
+      ? // The trunk's experts go by the algorithm; the drafter's are FP4 still, and engines read them by this word.
         { moeAlgorithm: "NVFP4", expertDtype: "fp4" }
       : { expertDtype: experts === "fp4" ? "fp4" : "fp8" }),
   };
