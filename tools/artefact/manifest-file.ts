@@ -46,7 +46,13 @@ export interface Manifest {
   readonly v4kit: string;
   readonly model: string;
   readonly format: string;
-  readonly recipe: Readonly<Record<string, unknown>>;
+  /** The recipe whole: its name, version and title, and the rules. */
+  readonly recipe: {
+    readonly name: string;
+    readonly version: number;
+    readonly title: string;
+    readonly [key: string]: unknown;
+  };
   readonly mtp: string;
   readonly plan: string;
   readonly encoders: readonly string[];

@@ -26,8 +26,7 @@ export function* conversionRows(
       from: format,
       to: tensor.storage,
       bytesIn: parts.reduce(
-        (sum, { entry }) =>
-          storedTensors(entry).reduce((bytes, { byteLength }) => bytes + byteLength, sum),
+        (sum, { entry }) => storedTensors(entry).reduce((bytes, { byteLength }) => bytes + byteLength, sum),
         0,
       ),
       bytesOut: tensor.outputs.reduce((sum, output) => sum + pieceBytes(output, piece), 0),

@@ -1,18 +1,66 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Manifest } from "../artefact/manifest-file.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
+import { MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES } from "../lib/limits.ts";
+import { PACKAGE_ROOT } from "../lib/package-root.ts";
 import type { OutputPlan } from "../plan/output-plan.ts";
+import { classesOf } from "./describe.ts";
+import { configFiles, jsonFile, textFile } from "./folder-config.ts";
+import { modelCard } from "./model-card.ts";
 
-/** A small file beside the tensors of a folder. */
+/** A small file beside the tensors of a folder; `name` may lead into a folder of its own. */
 export interface FolderFile {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
+const TESTS = ["1", "2", "3", "4"].flatMap((n) => [
+  `tests/test_input_${n}.json`,
+  `tests/test_output_${n}.txt`,
+]);
+
+/** What the releases have beside their tensors and engines read, by name: a folder is never walked. */
+const COPIED: readonly string[] = [
+  "generation_config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+  ...["README.md", "encoding_dsv4.py", "test_encoding_dsv4.py", ...TESTS].map((name) => `encoding/${name}`),
+];
+
 /** Everything that belongs into an artefact's folder beside its shards: index, configuration, tokenizer, licence, model card. */
 export async function folderFiles(
-  _source: TensorSource,
-  _plan: OutputPlan,
-  _manifest: Manifest,
+  source: TensorSource,
+  plan: OutputPlan,
+  manifest: Manifest,
 ): Promise<FolderFile[]> {
-  return [];
+  const copied: FolderFile[] = [];
+  for (const name of COPIED) {
+    const bytes = await source.readSidecar(
+      name,
+      name === "tokenizer.json" ? MAX_TOKENIZER_BYTES : MAX_CONFIG_BYTES,
+    );
+    if (bytes) copied.push({ name, bytes });
+  }
+  return [
+    indexFile(manifest),
+    ...(await configFiles(source, plan)),
+    ...copied,
+    { name: "LICENSE", bytes: await licence(source) },
+    textFile("README.md", modelCard(manifest, classesOf(plan))),
+  ];
 }
+
+function indexFile({ tensors }: Manifest): FolderFile {
+  return jsonFile("model.safetensors.index.json", {
+    metadata: { total_size: tensors.reduce((sum, { byteLength }) => sum + byteLength, 0) },
+    weight_map: Object.fromEntries(tensors.map(({ name, file }) => [name, file])),
+  });
+}
+
+/** The source's own licence, or the one that every release has. */
+const licence = async (source: TensorSource): Promise<Uint8Array> =>
+  (await source.readSidecar("LICENSE", MAX_CONFIG_BYTES)) ??
+  (await readFile(join(PACKAGE_ROOT, "configs/models/LICENSE")));

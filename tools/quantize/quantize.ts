@@ -18,14 +18,16 @@ import { type Census, takeCensus } from "../model/census.ts";
 import { type OutputPlan, planFingerprint } from "../plan/output-plan.ts";
 import { conversionRows } from "./conversion-rows.ts";
 import { allPieces, convertPlan, storedCrcs } from "./convert-plan.ts";
-import { describeResult, type QuantizeResult } from "./describe.ts";
+import { classesOf, describeResult, type QuantizeResult } from "./describe.ts";
 import { encodersOf } from "./encoders.ts";
+import { configFiles, textFile } from "./folder-config.ts";
 import { folderFiles } from "./folder-files.ts";
 import { fileMetadata } from "./gguf-metadata.ts";
 import { type ImportanceFacts, importanceFacts } from "./importance.ts";
 import { type Journal, type JournalHead, journalPath, openJournal, type PieceRecord } from "./journal.ts";
 import { type LaidOutFile, layoutFile } from "./layout-files.ts";
 import { makeManifest } from "./manifest.ts";
+import { modelCard } from "./model-card.ts";
 import {
   checkOutputs,
   discardUnfinished,
@@ -71,6 +73,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
     const files = plan.files.map((file, i) => layoutFile(file, metadata[i]));
     const out = typeof options.out === "string" ? options.out : options.out(plan);
     const place = placeArtefact(plan, out);
+    if (place.folder) await configFiles(source, plan);
     const stage: Stage = { options, source, plan, importance, facts, files, place, startedMs };
     if (facts.mode === "weight-energy")
       options.onWarning?.(
@@ -225,9 +228,11 @@ async function finish(
       platform: `${process.platform}-${process.arch}`,
     },
   });
-  if (place.folder)
-    for (const { name, bytes } of await folderFiles(source, plan, manifest))
-      await writeFileAtomic(join(place.folder.partial, name), bytes);
+  const beside = place.folder
+    ? await folderFiles(source, plan, manifest)
+    : [textFile("README.md", modelCard(manifest, classesOf(plan)))];
+  for (const { name, bytes } of beside)
+    await writeFileAtomic(join(place.folder?.partial ?? place.sidecar, name), bytes);
   const measured = { file: importance, expertCount: source.config.expertCount };
   await writeArrow(join(place.sidecar, "quantize.arrow"), conversionRows(files, records, measured), {
     schema: CONVERSION,
