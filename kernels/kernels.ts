@@ -99,6 +99,14 @@ export interface Kernels extends ForwardKernels, SafetensorsKernels {
   /** The same source, groups of 32, to ggml MXFP4 blocks: bytes move, no value changes. Returns OK, or the index of the first scale byte 255. */
   repackMxfp4(codes: Uint8Array, scales: Uint8Array, dst: Uint8Array): number;
 
+  /**
+   * Compares MXFP4 blocks with the packed FP4 (groups of 32) that they were made of, value by value, and widens `span`
+   * (two bytes: least, greatest) by the scale bytes of all groups before the first that differs, groups of zeros
+   * included. Values are equal where the scale bytes are and the codes mean the same (-0 is 0). Returns OK, or the index
+   * of the first value that differs; all values of a group differ where the scale bytes do, or where the source's is 255.
+   */
+  matchFp4(codes: Uint8Array, scales: Uint8Array, blocks: Uint8Array, span: Uint8Array): number;
+
   /** How far `y` is from `x`, value by value: the same sums on every set. */
   compare(x: Float32Array, y: Float32Array): Comparison;
 

@@ -32,6 +32,7 @@ interface Addon extends ForwardAddon, SafetensorsAddon {
   ): number;
   decodeFp4(set: number, codes: Uint8Array, scales: Uint8Array, dst: Float32Array): number;
   repackMxfp4(set: number, codes: Uint8Array, scales: Uint8Array, dst: Uint8Array): number;
+  matchFp4(set: number, codes: Uint8Array, scales: Uint8Array, blocks: Uint8Array, span: Uint8Array): number;
   /** Writes the fields of a Comparison, in order, to `sums`. */
   compare(set: number, x: Float32Array, y: Float32Array, sums: Float64Array): void;
   columnEnergy(set: number, src: Float32Array, sums: Float64Array): void;
@@ -81,6 +82,7 @@ function kernelsOf(
       addon.decodeF8(index, codes, cols, values, blockRows, blockCols, firstRow, dst),
     decodeFp4: (codes, scales, dst) => addon.decodeFp4(index, codes, scales, dst),
     repackMxfp4: (codes, scales, dst) => addon.repackMxfp4(index, codes, scales, dst),
+    matchFp4: (codes, scales, blocks, span) => addon.matchFp4(index, codes, scales, blocks, span),
     compare(x, y) {
       const sums = new Float64Array(6);
       addon.compare(index, x, y, sums);

@@ -15,6 +15,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   "tools/checkpoint": ["tools/lib", "tools/formats", "tools/model", "tools/tokenizer", "kernels"],
   "tools/hub": ["tools/lib", "tools/formats", "tools/model"],
   "tools/tokenizer": ["tools/lib", "tools/formats"],
+  "tools/artefact": ["tools/lib"],
   "tools/plan": ["tools/lib", "tools/formats", "tools/model"],
   "tools/inspect": ["tools/lib", "tools/model", "tools/checkpoint"],
   "tools/quantize": [
@@ -24,10 +25,12 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/checkpoint",
     "tools/tokenizer",
     "tools/plan",
+    "tools/artefact",
     "reports",
     "kernels",
   ],
   "tools/validate": [
+    "tools/artefact",
     "tools/lib",
     "tools/formats",
     "tools/model",

@@ -225,6 +225,21 @@ static napi_value repack_mxfp4(napi_env env, napi_callback_info info) {
   return result(&call, call.failed ? 0 : set->repack_mxfp4(codes.data, scales.data, scales.length, dst.data));
 }
 
+/* matchFp4(set, codes, scales, blocks, span) */
+static napi_value match_fp4(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(&call, env, info, "matchFp4", 5);
+  const struct kernel_set *set = set_argument(&call);
+  const struct view codes = bytes(&call, 1, "codes"), scales = bytes(&call, 2, "scales");
+  const struct view blocks = bytes(&call, 3, "blocks"), span = bytes(&call, 4, "span");
+  if (call.failed) return NULL;
+  if (codes.length != 16 * scales.length || blocks.length != 17 * scales.length || span.length != 2)
+    fail(&call, 0, "%zu code bytes, %zu scales, %zu bytes of blocks, a span of %zu bytes", codes.length, scales.length,
+         blocks.length, span.length);
+  return result(&call,
+                call.failed ? 0 : set->match_fp4(codes.data, scales.data, scales.length, blocks.data, span.data));
+}
+
 /* compare(set, x, y, sums) */
 static napi_value compare(napi_env env, napi_callback_info info) {
   struct call call;
@@ -363,7 +378,7 @@ NAPI_MODULE_INIT() {
       {"encode", encode},
       {"decodeF8", decode_f8},
       {"decodeFp4", decode_fp4},
-      {"repackMxfp4", repack_mxfp4}, {"compare", compare}, {"columnEnergy", column_energy},
+      {"repackMxfp4", repack_mxfp4}, {"matchFp4", match_fp4}, {"compare", compare}, {"columnEnergy", column_energy},
       FORWARD_FUNCTIONS,
       SAFETENSORS_FUNCTIONS,
   };

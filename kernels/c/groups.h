@@ -6,7 +6,7 @@
 
 enum { MAX_GROUP = 128 };
 
-/* The range of peaks under a bf16 scale; twin and reasons: scalar/limits.ts. */
+/* The range of peaks under a bf16 scale; see scalar/limits.ts. */
 #define BF16_SCALE_MAX 0x1p60f
 #define BF16_SCALE_TINY 0x1p-100f
 

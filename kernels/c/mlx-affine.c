@@ -74,10 +74,10 @@ V4_INLINE void refit(struct search *search) {
   }
 }
 
-/* The greatest bf16 not above a value. */
-V4_INLINE vf stored_below(vf a) {
+/* The least bf16 not below a value. */
+V4_INLINE vf stored_above(vf a) {
   const vf nearest = stored(a);
-  return vf_select(vf_gt(nearest, a), stored(a - vf_abs(a) * 0x1p-8f), nearest);
+  return vf_select(vf_lt(nearest, a), stored(a + vf_abs(a) * 0x1p-8f), nearest);
 }
 
 /* The smallest power of two not below a positive normal. */
@@ -95,8 +95,7 @@ V4_INLINE void search_groups(struct search *search, vf low, vf high, size_t bits
   const vf mlx_step = vf_abs(edge) / vf_max(zero_code, one);
   try_line(search, vf_select(some, vf_select(from_low, mlx_step, zero - mlx_step), zero), edge);
 
-  const vf below = stored_below(low), above = zero - stored_below(zero - high);
-  try_line(search, (high - below) / top, below);
+  const vf above = stored_above(high);
   try_line(search, (low - above) / top, above);
   try_line(search, power_above(step), low);
 

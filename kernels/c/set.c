@@ -24,6 +24,7 @@ const struct kernel_set V4(kernels) = {
     .decode_f8 = V4(decode_f8),
     .decode_fp4 = V4(decode_fp4),
     .repack_mxfp4 = V4(repack_mxfp4),
+    .match_fp4 = V4(match_fp4),
     .gemm = V4(gemm),
     .compare = V4(compare),
     .column_energy = V4(column_energy),

@@ -65,6 +65,8 @@ struct kernel_set {
   ptrdiff_t (*decode_f8)(const uint8_t *codes, size_t rows, size_t cols, const struct f8_scales *scales, float *dst);
   ptrdiff_t (*decode_fp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, size_t group, float *dst);
   ptrdiff_t (*repack_mxfp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, uint8_t *dst);
+  ptrdiff_t (*match_fp4)(const uint8_t *codes, const uint8_t *scales, size_t groups, const uint8_t *blocks,
+                         uint8_t span[2]);
   /* V4_OK, V4_NO_MEMORY, or the first row of w that holds a code or a scale without a value. */
   ptrdiff_t (*gemm)(const struct gemm_job *job);
   void (*compare)(const float *x, const float *y, size_t count, struct comparison *out); /* see compare.h */

@@ -19,6 +19,7 @@ import { iq4_nl } from "./iq4_nl.ts";
 import { iq4_xs } from "./iq4_xs.ts";
 import { q4_1, q5_0, q5_1 } from "./legacy.ts";
 import { F16_MAX } from "./limits.ts";
+import { matchFp4 } from "./match-fp4.ts";
 import { mxfp4, repackMxfp4 } from "./mxfp4.ts";
 import { nvfp4 } from "./nvfp4.ts";
 import { q2_K } from "./q2_k.ts";
@@ -100,6 +101,7 @@ export const scalar: Kernels = {
   decodeF8,
   decodeFp4,
   repackMxfp4,
+  matchFp4,
   compare,
   columnEnergy,
   streamsIn,

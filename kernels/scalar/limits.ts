@@ -9,8 +9,8 @@ export const F16_MAX = 65504;
 export const TINY = 2 ** -26;
 
 /**
- * The range of peaks of a group under a bf16 scale. bf16 itself reaches further; beyond these, sums of squares would
- * leave f32. A group below the smaller one counts as zeros.
+ * The range of peaks of a group under a bf16 scale. bf16 itself reaches further; beyond these, squares would leave f32
+ * and the search would not know what it does. A group below the smaller one counts as zeros.
  */
 export const BF16_SCALE_MAX = 2 ** 60;
 export const BF16_SCALE_TINY = 2 ** -100;

@@ -22,7 +22,7 @@ const LINES = {
 /** The scale of least squares, and one or two bf16 steps to either side of it. */
 const AROUND = [1, 1 + 3 / 512, 1 - 3 / 512];
 
-/** A scale this small has no useful inverse; its codes are 0. */
+/** A scale this small might have an infinite inverse; its codes are 0. */
 const SCALE_TINY = 2 ** -120;
 
 /** Checks lengths; returns [rows, groups per row]. */
@@ -110,17 +110,17 @@ function refit(search: Search): void {
   }
 }
 
-/** The greatest bf16 not above a value. */
-function storedBelow(value: number): number {
+/** The least bf16 not below a value. */
+function storedAbove(value: number): number {
   const nearest = stored(value);
-  return nearest > value ? stored(fround(value - fround(Math.abs(value) * 2 ** -8))) : nearest;
+  return nearest < value ? stored(fround(value + fround(Math.abs(value) * 2 ** -8))) : nearest;
 }
 
 /**
- * Lines that span the group, each with its scale and bias as they will be stored: from its least value; as MLX does it,
- * which starts from the end farther from 0, backwards from a positive one, and gives 0 a code; from the nearest
- * storable value beyond either end, for groups far from 0; and with a power of two as scale, under which values of few
- * bits, FP4 above all, are exact. Then clipped and shifted ones, and twice those of least squares for the codes found.
+ * Lines that span the group, each with its scale and bias as they will be stored: upwards from its least value; as MLX
+ * does it, from the end farther from 0, and so that 0 has a code; downwards from a bf16 not below its greatest value,
+ * which groups far from 0 need; and with a power of two as scale, under which values of few bits, FP4 above all, are
+ * exact. Then clipped and shifted ones, and twice those of least squares for the codes found.
  */
 function searchGroup(x: Float32Array, weights: Float32Array | undefined, bits: 4 | 8): Search {
   const top = 2 ** bits - 1;
@@ -139,9 +139,7 @@ function searchGroup(x: Float32Array, weights: Float32Array | undefined, bits: 4
   const zeroCode = roundEven(min(fround(Math.abs(edge) / (some ? step : 1)), 2 ** 21));
   const mlxStep = fround(Math.abs(edge) / max(zeroCode, 1));
   tryLine(search, some ? (fromLow ? mlxStep : -mlxStep) : 0, edge);
-  const below = storedBelow(low);
-  tryLine(search, fround(fround(high - below) / top), below);
-  const above = -storedBelow(-high);
+  const above = storedAbove(high);
   tryLine(search, fround(fround(low - above) / top), above);
   tryLine(search, powerAbove(step), low);
   const middle = fround(fround(low + high) * 0.5);

@@ -113,7 +113,8 @@ describe.each(available.map((kernels) => [kernels.set, kernels] as const))("%s",
         expect(`${name}, ${bits} bits: ${worse}`).toBe(`${name}, ${bits} bits: -1`);
         if (!importance) continue;
         const plain = decodeMlxAffine(kernels, encodeMlxAffine(kernels, values, shape).matrix);
-        expect(sum(error)).toBeLessThanOrEqual(sum(groupErrors(plain, values, group, importance)));
+        const gain = sum(error) / sum(groupErrors(plain, values, group, importance));
+        expect(gain).toBeLessThan(name.startsWith("heavy") && bits === 4 && group === 32 ? 0.55 : 1);
       }
   });
 
@@ -122,7 +123,7 @@ describe.each(available.map((kernels) => [kernels.set, kernels] as const))("%s",
     const kinds: Record<string, [value: (i: number) => number, relative: number]> = {
       zeros: [() => 0, 0],
       "negative zeros": [() => -0, 0],
-      "below the threshold": [() => 2 ** -101, 1],
+      tiny: [() => normal() * 2 ** -95, shape.bits === 8 ? 0.02 : 0.2],
       "a bf16 constant": [() => -0.375, 0],
       "another constant": [() => Math.fround(0.3712345), 2 ** -16],
       "a negative constant": [() => Math.fround(-1.99999), 2 ** -16],
@@ -142,7 +143,7 @@ describe.each(available.map((kernels) => [kernels.set, kernels] as const))("%s",
     }
   });
 
-  test("zeros have scale 1, bias 0 and codes 0; scales and biases that are not finite are named", () => {
+  test("zeros and less than 2^-100 have scale 1, bias 0 and codes 0; scales and biases that are not finite are named", () => {
     for (const shape of SHAPES) {
       const { matrix } = encodeMlxAffine(kernels, new Float32Array(512).fill(-0), {
         ...shape,

@@ -171,17 +171,32 @@ test("the class follows the fewest bits of the experts", () => {
   expect(classOf([{ to: "mxfp4", promised: true }])).toBe("lossless");
   for (const [name, formats] of Object.entries({
     "8-bit": ["q8_0", "bf16", "f16", "fp8"],
-    "4-bit": ["q6_K", "q5_K", "q4_K", "q4_0", "iq4_xs", "iq4_nl", "mxfp4", "nvfp4", "fp4"],
+    "4-bit": [
+      "q6_K",
+      "q5_K",
+      "q4_K",
+      "q4_0",
+      "iq4_xs",
+      "iq4_nl",
+      "mxfp4",
+      "nvfp4",
+      "fp4",
+      "nvfp4_groups",
+      "int4_groups",
+    ],
     "3-bit": ["q3_K", "iq3_s", "iq3_xxs"],
     "2-bit": ["q2_K", "iq2_s", "iq2_xs", "iq2_xxs"],
   }))
     for (const format of formats) expect([format, classes(format)]).toEqual([format, name]);
   expect(classes("q8_0", "q2_K", "mxfp4")).toBe("2-bit");
+  // A drafter that stays FP4 beside experts in FP8.
+  const kept = { to: "fp4", promised: true };
+  expect(classOf([kept, { to: "fp8", promised: false }])).toBe("8-bit");
 });
 
 test("every format that quantize can produce has a limit, save those that only keep", () => {
   const produced =
-    "q8_0 q6_K q5_K q4_K q4_0 iq4_xs iq4_nl mxfp4 nvfp4 q3_K iq3_s iq3_xxs q2_K iq2_s iq2_xs iq2_xxs bf16 f16";
+    "q8_0 q6_K q5_K q4_K q4_0 iq4_xs iq4_nl mxfp4 nvfp4 q3_K iq3_s iq3_xxs q2_K iq2_s iq2_xs iq2_xxs bf16 f16 nvfp4_groups int4_groups fp8";
   for (const format of produced.split(" ")) expect(gate.tensor_rmse[format], format).toBeGreaterThan(0);
 });
 

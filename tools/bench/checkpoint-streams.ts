@@ -115,6 +115,35 @@ const int4Matrix = (values: number, out: Uint8Array, beside: Uint8Array) => ({
   scales: beside.subarray(0, values / 64),
 });
 
+const mlxMatrix = (bits: 4 | 8, values: number, out: Uint8Array, beside: Uint8Array) => ({
+  ...{ rowLength: COLS, group: 64 as const, bits },
+  packed: out.subarray(0, (values * bits) / 8),
+  scales: beside.subarray(0, values / 32),
+  biases: beside.subarray(values / 32, values / 16),
+});
+
+const mlxEncode = (bits: 4 | 8): Stream =>
+  fromRows(`mlx ${bits}-bit g64`, bits / 8 + 1 / 16, (kernels, x, out, beside) => {
+    kernels.encodeMlxAffine(x, mlxMatrix(bits, x.length, out, beside));
+  });
+
+const mlxDecode = (bits: 4 | 8): Stream => ({
+  operation: "decode",
+  format: `mlx ${bits}-bit g64`,
+  bytesPerValue: bits / 8 + 1 / 16 + 4,
+  prepare(values) {
+    const codes = repeatBytes(
+      Uint8Array.from({ length: 4099 }, (_, i) => i * 37),
+      values,
+    );
+    const beside = new Uint8Array(values / 16).fill(0x3c); // all scales and biases are 0x3c3c
+    const dst = new Float32Array(values);
+    return (kernels, count) => {
+      kernels.decodeMlxAffine(mlxMatrix(bits, count, codes, beside), dst.subarray(0, count));
+    };
+  },
+});
+
 /** What happens to the checkpoint's own formats, and what safetensors outputs are made of. */
 export const CHECKPOINT_STREAMS: readonly Stream[] = [
   fp8Decode("f32"),
@@ -151,6 +180,7 @@ export const CHECKPOINT_STREAMS: readonly Stream[] = [
   fromRows("int4 g128", 33 / 64, (kernels, x, out, beside) => {
     kernels.encodeInt4(x, int4Matrix(x.length, out, beside));
   }),
+  ...([4, 8] as const).flatMap((bits) => [mlxDecode(bits), mlxEncode(bits)]),
 ];
 
 export function repeatBytes(pattern: Uint8Array, length: number): Uint8Array {

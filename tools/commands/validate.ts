@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Argv, CommandModule } from "yargs";
 import { EXIT } from "../lib/errors.ts";
 import type { Numerics } from "../reference/rounding.ts";
@@ -13,6 +14,7 @@ interface Args extends CommonArgs {
   numerics: Numerics;
   maxKld: number | undefined;
   tensor: string | undefined;
+  manifest: boolean;
   dumpLogits: string | undefined;
   out: string | undefined;
   threads: number;
@@ -54,13 +56,19 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
         type: "string",
         describe: "rebuild this one tensor from the reference and compare it byte for byte",
       })
+      .option("manifest", {
+        type: "boolean",
+        default: false,
+        describe:
+          "check every byte against the manifest, and with --reference the certificate; no forward pass",
+      })
       .option("dump-logits", {
         type: "string",
         describe: "write the artefact's logits as float32 [positions, vocab] to this .npy",
       })
       .option("out", {
         type: "string",
-        describe: "folder of the run (default: ARTEFACT.v4kit/validation)",
+        describe: "folder of the run (default: X.v4kit/validation for X.gguf or the folder X)",
       })
       .option("restart", {
         type: "boolean",
@@ -95,7 +103,6 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
     announceKernels(args);
     const artefact = await resolveSource({ source: args.artefact });
     const reference = args.reference ? await resolveSource({ source: args.reference }) : undefined;
-    const signal = interruptSignal("the same command goes on where it stopped");
     if (args.tensor !== undefined && reference) {
       const { rebuildTensor } = await import("../validate/rebuild-tensor.ts");
       const { renderRebuild } = await import("../validate/render.ts");
@@ -104,12 +111,27 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
       process.exitCode = result.equal ? EXIT.done : EXIT.negativeVerdict;
       return;
     }
+    if (args.manifest) {
+      const { checkManifest } = await import("../validate/check-manifest.ts");
+      const { renderManifest } = await import("../validate/render-manifest.ts");
+      const result = await checkManifest({
+        artefact: artefact.path,
+        ...(reference && { reference: reference.path }),
+        threads: args.threads,
+        quiet: args.quiet,
+        signal: interruptSignal("nothing was written"),
+      });
+      printResult(args, result, () => renderManifest(result));
+      process.exitCode = VERDICT_EXIT[result.result];
+      return;
+    }
+    const { sidecarOf } = await import("../artefact/manifest-file.ts");
     const { validate } = await import("../validate/validate.ts");
     const { renderValidation } = await import("../validate/render.ts");
     const report = await validate({
       artefact: artefact.path,
       ...(reference && { reference: reference.path }),
-      out: args.out ?? `${artefact.path}.v4kit/validation`,
+      out: args.out ?? join(sidecarOf(artefact.path), "validation"),
       numerics: args.numerics,
       threads: args.threads,
       tokens: {
@@ -121,7 +143,7 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
       ...(args.dumpLogits && { dumpLogits: args.dumpLogits }),
       restart: args.restart,
       quiet: args.quiet,
-      signal,
+      signal: interruptSignal("the same command goes on where it stopped"),
     });
     printResult(args, report, () => renderValidation(report));
     process.exitCode = VERDICT_EXIT[report.verdict.result];

@@ -1,7 +1,7 @@
 import { openCheckpoint } from "../checkpoint/open.ts";
 import { takeCensus } from "../model/census.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { type CensusSummary, summarise } from "./summary.ts";
+import { bytesOf, type CensusSummary, summarise } from "./summary.ts";
 
 export interface InspectReport extends CensusSummary {
   readonly config: ModelConfig;
@@ -25,14 +25,14 @@ export async function inspect(path: string): Promise<InspectReport> {
     return {
       ...summarise(source, census),
       config: source.config,
-      tensorList: census.entries.map(({ spec, format, weight, scale }) => ({
-        name: spec.name,
-        role: spec.role,
-        format,
-        shape: spec.shape,
-        ...(scale && { scale: scale.tensor.name }),
-        byteLength: weight.byteLength + (scale?.tensor.byteLength ?? 0),
-        file: weight.file,
+      tensorList: census.entries.map((entry) => ({
+        name: entry.spec.name,
+        role: entry.spec.role,
+        format: entry.format,
+        shape: entry.spec.shape,
+        ...(entry.scale && { scale: entry.scale.tensor.name }),
+        byteLength: bytesOf(entry),
+        file: entry.weight.file,
       })),
     };
   } finally {

@@ -1,5 +1,5 @@
 import type { TensorSource } from "../checkpoint/source.ts";
-import type { Census, CensusEntry, SourceFormat } from "../model/census.ts";
+import { type Census, type CensusEntry, type SourceFormat, storedTensors } from "../model/census.ts";
 import { attentionKind } from "../model/config.ts";
 import { releaseName } from "../model/identify.ts";
 import type { TensorRole } from "../model/inventory.ts";
@@ -46,7 +46,7 @@ export function summarise(source: TensorSource, census: Census): CensusSummary {
   for (const entry of entries) {
     const key = [entry.spec.role, whereOf(entry), entry.format, scaleOf(entry)].join("/");
     const sum = classes.get(key) ?? { first: entry, tensors: 0, parameters: 0, byteLength: 0 };
-    sum.tensors += entry.scale ? 2 : 1;
+    sum.tensors += storedTensors(entry).length;
     sum.parameters += parametersOf(entry);
     sum.byteLength += bytesOf(entry);
     classes.set(key, sum);
@@ -88,5 +88,6 @@ function parametersOf({ spec }: CensusEntry): number {
   return spec.role === "tid2eid" ? 0 : spec.shape.reduce((product, dimension) => product * dimension, 1);
 }
 
-const bytesOf = ({ weight, scale }: CensusEntry): number =>
-  weight.byteLength + (scale?.tensor.byteLength ?? 0);
+/** Of a tensor with its scales and whatever else is stored with it. */
+export const bytesOf = (entry: CensusEntry): number =>
+  storedTensors(entry).reduce((sum, { byteLength }) => sum + byteLength, 0);

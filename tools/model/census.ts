@@ -1,14 +1,23 @@
 import { type Dtype, traitsOf } from "../formats/dtypes.ts";
 import { dataError } from "../lib/errors.ts";
-import { formatShape, sameShape } from "../lib/shape.ts";
 import type { ModelConfig } from "./config.ts";
+import { expectShape } from "./expect.ts";
+import { type GlobalScale, groupStorage, isCompanionName, type ZeroPoints } from "./group-storage.ts";
 import { type Drafter, inventory, type TensorSpec } from "./inventory.ts";
 import { refuseTransformersNames } from "./names.ts";
 import { fp4Geometry, fp8Geometry, type ScaleGeometry } from "./scale-geometry.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
-/** What a weight's values are: `fp4` and `fp8` are codes with a scale tensor, the rest stand alone. */
-export type SourceFormat = "fp4" | "fp8" | Exclude<Dtype, "F8_E4M3" | "F8_E5M2" | "F8_E8M0" | "u8" | "bool">;
+/**
+ * What a weight's values are. `fp4` and `fp8` are codes with a scale tensor; `nvfp4_groups` and `int4_groups` (as ModelOpt
+ * and compressed-tensors store them) have more tensors beside it; the rest stand alone, ggml's `nvfp4` blocks too.
+ */
+export type SourceFormat =
+  | "fp4"
+  | "fp8"
+  | "nvfp4_groups"
+  | "int4_groups"
+  | Exclude<Dtype, "F8_E4M3" | "F8_E5M2" | "F8_E8M0" | "u8" | "bool">;
 
 /** One tensor of the model, found, paired with its scale and checked. */
 export interface CensusEntry {
@@ -16,7 +25,20 @@ export interface CensusEntry {
   readonly format: SourceFormat;
   readonly weight: StoredTensor;
   readonly scale?: ScaleGeometry;
+  readonly globalScale?: GlobalScale;
+  readonly zeroPoints?: ZeroPoints;
+  /** I64 `[2]`: the shape that the checkpoint says the matrix has. */
+  readonly statedShape?: StoredTensor;
+  /** The stored tensors beyond weight and scale: those named above, and what only engines use. */
+  readonly companions: readonly StoredTensor[];
 }
+
+/** Every stored tensor that an entry stands for, the weight first. */
+export const storedTensors = ({ weight, scale, companions }: CensusEntry): readonly StoredTensor[] => [
+  weight,
+  ...(scale ? [scale.tensor] : []),
+  ...companions,
+];
 
 /** Every tensor of a checkpoint, classified. */
 export interface Census {
@@ -41,13 +63,11 @@ export function takeCensus(
   const entries: CensusEntry[] = [];
   const known = new Set<string>();
   for (const spec of inventory(config, drafter)) {
-    const weight = tensors.get(spec.name);
-    if (!weight)
-      throw dataError({ what: `the checkpoint lacks ${describe(spec)}`, file: location, tensor: spec.name });
-    known.add(spec.name);
-    const scale = spec.name.endsWith(".weight") ? tensors.get(scaleName(spec.name)) : undefined;
-    const entry = classify(spec, weight, scale, config);
-    if (entry.scale) known.add(entry.scale.tensor.name);
+    const groups = groupStorage(spec, tensors);
+    const entry = groups
+      ? { spec, ...groups }
+      : classify(spec, findWeight(spec, tensors, location), tensors, config);
+    for (const { name } of storedTensors(entry)) known.add(name);
     entries.push(entry);
   }
   const unrecognised: StoredTensor[] = [];
@@ -80,12 +100,26 @@ function detectDrafter(
   return tensors.has("mtp.0.e_proj.weight") ? "mtp" : "none";
 }
 
+function findWeight(
+  spec: TensorSpec,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  location: string,
+): StoredTensor {
+  const weight = tensors.get(spec.name);
+  if (!weight)
+    throw dataError({ what: `the checkpoint lacks ${describe(spec)}`, file: location, tensor: spec.name });
+  return weight;
+}
+
+const NONE: readonly StoredTensor[] = [];
+
 function classify(
   spec: TensorSpec,
   weight: StoredTensor,
-  scale: StoredTensor | undefined,
+  tensors: ReadonlyMap<string, StoredTensor>,
   config: ModelConfig,
 ): CensusEntry {
+  const scale = spec.name.endsWith(".weight") ? tensors.get(scaleName(spec.name)) : undefined;
   const packed = spec.storage === "expert" && weight.dtype === "i8";
   const [out, in_] = spec.shape;
   expectShape(weight, packed ? [out, in_ / 2] : spec.shape);
@@ -98,7 +132,7 @@ function classify(
         file: scale.file,
         tensor: scale.name,
       });
-    return { spec, format: plainFormat(spec, weight), weight };
+    return { spec, format: plainFormat(spec, weight), weight, companions: NONE };
   }
   if (!scale)
     throw dataError({
@@ -108,8 +142,8 @@ function classify(
       expected: `a tensor ${scaleName(weight.name)}`,
     });
   return packed
-    ? { spec, format: "fp4", weight, scale: fp4Geometry(spec.shape, scale) }
-    : { spec, format: "fp8", weight, scale: fp8Geometry(weight, scale, config.fp8Block) };
+    ? { spec, format: "fp4", weight, scale: fp4Geometry(spec.shape, scale), companions: NONE }
+    : { spec, format: "fp8", weight, scale: fp8Geometry(weight, scale, config.fp8Block), companions: NONE };
 }
 
 const PLAIN: Readonly<Record<TensorSpec["storage"], readonly SourceFormat[]>> = {
@@ -122,8 +156,8 @@ const PLAIN: Readonly<Record<TensorSpec["storage"], readonly SourceFormat[]>> = 
 };
 
 const SCALED: Readonly<Partial<Record<TensorSpec["storage"], string>>> = {
-  matrix: "F8_E4M3, ",
-  expert: "I8 (packed FP4), F8_E4M3, ",
+  matrix: "F8_E4M3, U8 (NVFP4), ",
+  expert: "I8 (packed FP4), F8_E4M3, U8 (NVFP4), ",
 };
 
 function plainFormat(spec: TensorSpec, weight: StoredTensor): SourceFormat {
@@ -143,23 +177,13 @@ function plainFormat(spec: TensorSpec, weight: StoredTensor): SourceFormat {
   return format;
 }
 
-function expectShape(weight: StoredTensor, expected: readonly number[]): void {
-  if (!sameShape(weight.shape, expected))
-    throw dataError({
-      what: "the shape does not fit the configuration",
-      file: weight.file,
-      tensor: weight.name,
-      expected: formatShape(expected),
-      found: formatShape(weight.shape),
-    });
-}
-
 function unknownTensor(tensor: StoredTensor): Error {
-  const orphan = tensor.name.endsWith(".scale");
   return dataError({
-    what: orphan
+    what: tensor.name.endsWith(".scale")
       ? "a scale without a weight that needs it"
-      : "unknown tensor: no part of DeepSeek-V4 has this name",
+      : isCompanionName(tensor.name)
+        ? "a scale, shape or zero point without a packed weight that needs it"
+        : "unknown tensor: no part of DeepSeek-V4 has this name",
     file: tensor.file,
     tensor: tensor.name,
     next: "v4kit converts every tensor or none: nothing is dropped silently",

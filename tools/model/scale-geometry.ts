@@ -1,12 +1,15 @@
 import { dataError } from "../lib/errors.ts";
 import { formatShape } from "../lib/shape.ts";
+import { expectDtype, expectShape } from "./expect.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
+
+/** What scales are stored as: E8M0 bytes are a power of two each, the others floating-point numbers. */
+export type ScaleKind = "e8m0" | "e4m3" | "f32" | "bf16" | "f16";
 
 /** How a weight's scale tensor maps onto it: `w[o,i] = code[o,i] * scale[o div blockRows, i div blockCols]`. */
 export interface ScaleGeometry {
   readonly tensor: StoredTensor;
-  /** E8M0 bytes (a power of two each) or F32 values. */
-  readonly kind: "e8m0" | "f32";
+  readonly kind: ScaleKind;
   readonly blockRows: number;
   readonly blockCols: number;
 }
@@ -53,6 +56,27 @@ export function fp4Geometry(logicalShape: readonly number[], scale: StoredTensor
     });
   return { tensor: scale, kind, blockRows: 1, blockCols: group };
 }
+
+/** The scales of NVFP4 `[out, in]`: E4M3, one per 16 columns, which a factor of the whole tensor multiplies. */
+export function nvfp4Geometry(logicalShape: readonly number[], scale: StoredTensor): ScaleGeometry {
+  const [out, in_] = logicalShape;
+  expectDtype(scale, "F8_E4M3");
+  expectShape(scale, [out, in_ / NVFP4_GROUP]);
+  return { tensor: scale, kind: "e4m3", blockRows: 1, blockCols: NVFP4_GROUP };
+}
+
+/** Reads the group size of INT4 `[out, in]` from the scale's shape `[out, in/group]`. */
+export function int4Geometry(logicalShape: readonly number[], scale: StoredTensor): ScaleGeometry {
+  const [out, in_] = logicalShape;
+  expectDtype(scale, "bf16", "f16");
+  const group = in_ / (scale.shape[1] ?? 0);
+  if (scale.shape.length !== 2 || scale.shape[0] !== out || !INT4_GROUPS.includes(group))
+    throw wrongShape(scale, `[${out}, ${in_} / group] for groups of ${INT4_GROUPS.join(", ")}`);
+  return { tensor: scale, kind: scale.dtype as "bf16" | "f16", blockRows: 1, blockCols: group };
+}
+
+const NVFP4_GROUP = 16;
+const INT4_GROUPS: readonly number[] = [32, 64, 128];
 
 /** E8M0 bytes also come labelled U8 or I8; Base releases store F32. */
 function scaleKind(scale: StoredTensor): "e8m0" | "f32" {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Census, CensusEntry } from "../model/census.ts";
+import { type Census, type CensusEntry, storedTensors } from "../model/census.ts";
 import type { OutputFormat, Recipe } from "./recipe.ts";
 import type { OutputTensor, Storage } from "./storage.ts";
 
@@ -46,8 +46,7 @@ export interface OutputPlan {
 }
 
 /** The stored tensors that an entry stands for. */
-export const sourceNames = (entry: CensusEntry): string[] =>
-  entry.scale ? [entry.weight.name, entry.scale.tensor.name] : [entry.weight.name];
+export const sourceNames = (entry: CensusEntry): string[] => storedTensors(entry).map(({ name }) => name);
 
 /** Every matrix of a plan with its file. */
 export function* plannedTensors(plan: OutputPlan): Generator<{ file: PlannedFile; tensor: PlannedTensor }> {

@@ -3,7 +3,7 @@ import type { Census } from "../model/census.ts";
 import { refuseLarger } from "./exactness.ts";
 import { planGgufFiles } from "./gguf-plan.ts";
 import { planMlxFiles } from "./mlx-plan.ts";
-import type { MtpChoice, OutputPlan, PlannedFile } from "./output-plan.ts";
+import { type MtpChoice, type OutputPlan, type PlannedFile, sourceNames } from "./output-plan.ts";
 import { isGguf, type OutputFormat, type Recipe } from "./recipe.ts";
 import { planSafetensorsFiles, splitShards } from "./safetensors-plan.ts";
 
@@ -63,10 +63,7 @@ function refuseMixedExperts({ entries }: Census): void {
 function droppedNames({ entries, unrecognised }: Census, mtp: MtpChoice): string[] {
   if (mtp !== "drop") return [];
   const drafter = entries.filter(({ spec }) => spec.block.kind === "mtp");
-  return [
-    ...drafter.flatMap(({ weight, scale }) => (scale ? [weight.name, scale.tensor.name] : [weight.name])),
-    ...unrecognised.map(({ name }) => name),
-  ];
+  return [...drafter.flatMap(sourceNames), ...unrecognised.map(({ name }) => name)];
 }
 
 /** A split GGUF keeps the order of its tensors; the sidecar stays whole. */

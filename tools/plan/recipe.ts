@@ -141,7 +141,8 @@ const inLayers = (layers: NonNullable<RecipeRule["layers"]>, index: number, laye
 
 function storageOf(format: RecipeRule["format"], { format: source }: CensusEntry): Storage {
   if (typeof format === "string") return format;
-  if (source === "fp4") return format.fp4 ?? format.other;
+  // ggml's blocks hold the same codes and scales.
+  if (source === "fp4" || source === "mxfp4") return format.fp4 ?? format.other;
   return source === "fp8" ? (format.fp8 ?? format.other) : format.other;
 }
 
@@ -152,7 +153,9 @@ function checkPinned(recipe: Recipe, role: TensorRole, storage: Storage, name: s
       ? ["i32", "i64", "source"]
       : role === "router"
         ? ["bf16", "f16", "f32", "source"]
-        : ["f32", "f16", "source"];
+        : role === "norm"
+          ? ["f32", "f16", "bf16", "source"]
+          : ["f32", "f16", "source"];
   if (!allowed.includes(storage))
     throw dataError({
       what: `recipe ${recipe.name} would quantize a pinned tensor (${role})`,

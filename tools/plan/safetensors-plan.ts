@@ -1,4 +1,5 @@
-import { usageError } from "../lib/errors.ts";
+import { traitsOf } from "../formats/dtypes.ts";
+import { dataError, usageError } from "../lib/errors.ts";
 import type { Census, CensusEntry } from "../model/census.ts";
 import { checkBlocks } from "./gguf-plan.ts";
 import type { MtpChoice, PlannedFile, PlannedTensor } from "./output-plan.ts";
@@ -65,7 +66,15 @@ function planMatrix(
 }
 
 /** The tensors of an entry as the source stores them. */
-function storedAs({ weight, scale }: CensusEntry): OutputTensor[] {
+function storedAs(entry: CensusEntry): OutputTensor[] {
+  const { weight, scale, companions } = entry;
+  if (companions.length > 0 || traitsOf(weight.dtype).safetensors === undefined)
+    throw dataError({
+      what: `${entry.format} cannot be kept as it is in this format`,
+      file: weight.file,
+      tensor: weight.name,
+      next: "choose a recipe that stores it anew, such as bf16-safetensors",
+    });
   const codes: OutputTensor = { ...facts(weight), piece: "codes", rowsPerUnit: 1 };
   if (!scale) return [codes];
   return [codes, { ...facts(scale.tensor), piece: "scales", rowsPerUnit: scale.blockRows }];

@@ -1,26 +1,8 @@
+import type { CertifiedClass } from "../artefact/manifest-file.ts";
 import { exactness } from "../plan/exactness.ts";
-import type { Storage } from "../plan/storage.ts";
 import { allPieces } from "./convert-plan.ts";
 import type { PieceRecord } from "./journal.ts";
 import type { LaidOutFile } from "./layout-files.ts";
-
-/**
- * One class of tensors whose values are promised to be those of the source: what was scanned and compared, value by
- * value, when it was written.
- */
-export interface CertifiedClass {
-  readonly role: string;
-  readonly from: string;
-  readonly to: Storage;
-  readonly tensors: number;
-  readonly values: number;
-  /** Values whose decoded output equals the decoded source. */
-  readonly verified: number;
-  /** Values that the format could not hold. A certificate without any says lossless. */
-  readonly changed: number;
-  /** Least and greatest E8M0 scale byte of the source; none of them is the reserved 255, which stops a conversion. */
-  readonly scales?: readonly [number, number];
-}
 
 /** The certificate of an artefact: its exact classes, in the order of the plan. */
 export function certify(

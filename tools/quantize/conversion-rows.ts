@@ -1,6 +1,7 @@
 import type { ConversionRow } from "../../reports/schemas/conversion.ts";
 import type { ImportanceFile } from "../formats/imatrix/reader.ts";
 import { crcHex } from "../lib/crc32.ts";
+import { storedTensors } from "../model/census.ts";
 import { allPieces, pieceBytes } from "./convert-plan.ts";
 import { importanceOf } from "./importance.ts";
 import type { PieceRecord } from "./journal.ts";
@@ -25,7 +26,8 @@ export function* conversionRows(
       from: format,
       to: tensor.storage,
       bytesIn: parts.reduce(
-        (sum, { entry }) => sum + entry.weight.byteLength + (entry.scale?.tensor.byteLength ?? 0),
+        (sum, { entry }) =>
+          storedTensors(entry).reduce((bytes, { byteLength }) => bytes + byteLength, sum),
         0,
       ),
       bytesOut: tensor.outputs.reduce((sum, output) => sum + pieceBytes(output, piece), 0),

@@ -1,10 +1,10 @@
+import type { CertifiedClass, Manifest } from "../artefact/manifest-file.ts";
 import type { TensorRole } from "../model/inventory.ts";
 import { type OutputPlan, type PlannedFile, plannedTensors } from "../plan/output-plan.ts";
 import { type Storage, tensorBytes } from "../plan/storage.ts";
 import { type AccountedTensor, accountFor, countDispositions, type Disposition } from "./account.ts";
-import type { CertifiedClass } from "./certificate.ts";
 import type { PieceRecord } from "./journal.ts";
-import { changedBySource, type Manifest } from "./manifest.ts";
+import { changedBySource } from "./manifest.ts";
 import type { Stage } from "./quantize.ts";
 
 /** Output tensors of one role and storage, added up. */

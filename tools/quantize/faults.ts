@@ -8,7 +8,7 @@ export function faultError(
   fault: NonNullable<RowsResult["fault"]>,
 ): V4Error {
   const { entry } = parts[fault.input];
-  const { weight, scale } = entry;
+  const { weight, scale, globalScale } = entry;
   const cols = task.inputs[fault.input].cols;
   const element = `row ${sourceRow + Math.floor(fault.index / cols)}, column ${fault.index % cols}`;
   const at = { file: weight.file, tensor: weight.name };
@@ -37,6 +37,20 @@ export function faultError(
         what: `an F32 block scale is zero, negative or not finite ${scalePlace(fault.index)}`,
         file: scale?.tensor.file ?? weight.file,
         tensor: scale?.tensor.name ?? weight.name,
+        expected: "a positive finite number",
+      });
+    case "nan-scale":
+      return dataError({
+        what: `a group scale is not finite ${scalePlace(fault.index)}`,
+        file: scale?.tensor.file ?? weight.file,
+        tensor: scale?.tensor.name ?? weight.name,
+        next: "the shard is damaged: fetch it again",
+      });
+    case "bad-global-scale":
+      return dataError({
+        what: "the global scale, or its inverse, is zero, negative or not finite",
+        file: globalScale?.tensor.file ?? weight.file,
+        tensor: globalScale?.tensor.name ?? weight.name,
         expected: "a positive finite number",
       });
     case "non-finite":

@@ -1,6 +1,6 @@
+import type { Manifest } from "../artefact/manifest-file.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import type { OutputPlan } from "../plan/output-plan.ts";
-import type { Manifest } from "./manifest.ts";
 
 /** A small file beside the tensors of a folder. */
 export interface FolderFile {

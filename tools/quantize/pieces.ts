@@ -1,10 +1,10 @@
-import { rowCount, scaleRange } from "../checkpoint/read-rows.ts";
+import { type BlockRows, rowCount, scaleRange } from "../checkpoint/read-rows.ts";
 import { TASK_BYTES, TASK_VALUES } from "../lib/limits.ts";
 import type { CensusEntry } from "../model/census.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
 import type { PlannedPart, PlannedTensor } from "../plan/output-plan.ts";
 import { bytesOfRows, tensorBytes } from "../plan/storage.ts";
-import type { RowsInput, RowsTask } from "./rows-task.ts";
+import type { RowsInput, RowsTask, SlabBlocks } from "./rows-task.ts";
 
 /** Bytes to read from a source tensor into the slab before a task can run. */
 export interface SlabRead {
@@ -64,7 +64,7 @@ function rowsPerTask({ tensor, parts }: Piece): number {
   const unit = Math.max(
     1,
     ...tensor.outputs.map(({ rowsPerUnit }) => rowsPerUnit),
-    ...parts.map(({ entry }) => entry.scale?.blockRows ?? 1),
+    ...parts.flatMap(({ entry }) => [entry.scale?.blockRows ?? 1, entry.zeroPoints?.blockRows ?? 1]),
   );
   return Math.max(unit, Math.floor(rows / unit) * unit);
 }
@@ -125,20 +125,24 @@ export function planInput({ entry, columnStart, row, rows, reads, reserve }: Inp
     reads.push({ tensor, byteOffset, byteLength, at });
     return at;
   };
+  const { weight, scale, globalScale, zeroPoints } = entry;
+  const blocksOf = (blocks: BlockRows): SlabBlocks => {
+    const { first, byteOffset, byteLength } = scaleRange(blocks, row, rows);
+    const { tensor, blockRows } = blocks;
+    const at = read(tensor, byteOffset, byteLength);
+    return { at, bytes: byteLength, blockRows, firstRow: row - first * blockRows };
+  };
   const bytes = rowBytes(entry);
-  const input = {
+  return {
     format: entry.format,
     cols: entry.spec.shape.at(-1) as number,
     columnStart,
-    weightAt: read(entry.weight, row * bytes, rows * bytes),
+    weightAt: read(weight, row * bytes, rows * bytes),
     weightBytes: rows * bytes,
-  };
-  if (!entry.scale) return input;
-  const { kind, blockRows, blockCols, tensor } = entry.scale;
-  const { first, byteOffset, byteLength } = scaleRange(entry.scale, row, rows);
-  const at = read(tensor, byteOffset, byteLength);
-  return {
-    ...input,
-    scale: { kind, at, bytes: byteLength, blockRows, blockCols, firstRow: row - first * blockRows },
+    ...(scale && { scale: { ...blocksOf(scale), kind: scale.kind, blockCols: scale.blockCols } }),
+    ...(globalScale && {
+      globalScale: { at: read(globalScale.tensor, 0, 4), divides: globalScale.divides },
+    }),
+    ...(zeroPoints && { zeroPoints: blocksOf(zeroPoints) }),
   };
 }

@@ -1,4 +1,5 @@
 import { basename, dirname, join } from "node:path";
+import { sidecarOf } from "../artefact/manifest-file.ts";
 import { usageError } from "../lib/errors.ts";
 import type { OutputPlan } from "../plan/output-plan.ts";
 import { isGguf } from "../plan/recipe.ts";
@@ -14,10 +15,6 @@ export interface ArtefactPlace {
   /** `X.v4kit`: manifest, journal, table. */
   readonly sidecar: string;
 }
-
-/** Folder of the manifest and the journal of an artefact. */
-export const sidecarOf = (out: string): string =>
-  `${out.replace(/(-00001-of-\d{5})?\.gguf$/, "").replace(/[/\\]+$/, "")}.v4kit`;
 
 /** Names every file of a plan for the output that the user named. */
 export function placeArtefact(plan: OutputPlan, out: string): ArtefactPlace {

@@ -2,7 +2,9 @@ import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeArrow } from "../../reports/arrow-writer.ts";
 import { CONVERSION } from "../../reports/schemas/conversion.ts";
+import { type Manifest, manifestPath, readManifest } from "../artefact/manifest-file.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
+import { checkStatedShapes } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import { sourceDigest, sourceIdentity } from "../checkpoint/source-identity.ts";
 import { type ImportanceFile, openImportance } from "../formats/imatrix/reader.ts";
@@ -23,7 +25,7 @@ import { fileMetadata } from "./gguf-metadata.ts";
 import { type ImportanceFacts, importanceFacts } from "./importance.ts";
 import { type Journal, type JournalHead, journalPath, openJournal, type PieceRecord } from "./journal.ts";
 import { type LaidOutFile, layoutFile } from "./layout-files.ts";
-import { type Manifest, makeManifest, manifestPath, readManifest } from "./manifest.ts";
+import { makeManifest } from "./manifest.ts";
 import {
   checkOutputs,
   discardUnfinished,
@@ -61,6 +63,7 @@ export async function quantize(options: QuantizeOptions): Promise<QuantizeResult
   let importance: ImportanceFile | undefined;
   try {
     const census = takeCensus(source.config, source.tensors, source.location);
+    await checkStatedShapes(source, census.entries);
     const plan = await options.planFor(census, source);
     if (options.imatrix !== undefined) importance = await openImportance(options.imatrix);
     const facts = importanceFacts(plan, importance);

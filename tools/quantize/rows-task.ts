@@ -1,5 +1,6 @@
-import type { RowsFault, StoredRows } from "../checkpoint/decode-rows.ts";
+import { globalFactor, type RowsFault, type StoredRows } from "../checkpoint/decode-rows.ts";
 import type { SourceFormat } from "../model/census.ts";
+import type { ScaleKind } from "../model/scale-geometry.ts";
 import type { Storage } from "../plan/storage.ts";
 
 /** One source's share of a task: byte ranges inside the slab. */
@@ -10,14 +11,16 @@ export interface RowsInput {
   readonly columnStart: number;
   readonly weightAt: number;
   readonly weightBytes: number;
-  readonly scale?: {
-    readonly kind: "e8m0" | "f32";
-    readonly at: number;
-    readonly bytes: number;
-    readonly blockRows: number;
-    readonly blockCols: number;
-    readonly firstRow: number;
-  };
+  readonly scale?: { readonly kind: ScaleKind; readonly blockCols: number } & SlabBlocks;
+  /** Four bytes, see `globalFactor`. */
+  readonly globalScale?: { readonly at: number; readonly divides: boolean };
+  readonly zeroPoints?: SlabBlocks;
+}
+
+/** Scales or zero points in the slab: one row for every `blockRows` rows of the weight, see `StoredBlocks`. */
+export interface SlabBlocks extends SlabRange {
+  readonly blockRows: number;
+  readonly firstRow: number;
 }
 
 /** A range of the slab. */
@@ -73,13 +76,15 @@ export interface RowsResult {
 /** An input as rows in memory. */
 export function storedRows(
   slab: Uint8Array,
-  { format, cols, weightAt, weightBytes, scale }: RowsInput,
+  { format, cols, weightAt, weightBytes, scale, globalScale, zeroPoints }: RowsInput,
 ): StoredRows {
-  const weight = slab.subarray(weightAt, weightAt + weightBytes);
+  const bytesOf = ({ at, bytes }: SlabRange): Uint8Array => slab.subarray(at, at + bytes);
   return {
     format,
     cols,
-    weight,
-    ...(scale && { scale: { ...scale, bytes: slab.subarray(scale.at, scale.at + scale.bytes) } }),
+    weight: bytesOf({ at: weightAt, bytes: weightBytes }),
+    ...(scale && { scale: { ...scale, bytes: bytesOf(scale) } }),
+    ...(globalScale && { globalScale: globalFactor(slab.subarray(globalScale.at), globalScale.divides) }),
+    ...(zeroPoints && { zeroPoints: { ...zeroPoints, bytes: bytesOf(zeroPoints) } }),
   };
 }

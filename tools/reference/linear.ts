@@ -1,4 +1,7 @@
+import type { Weights } from "../../kernels/forward.ts";
 import type { DecodableFormat, Kernels } from "../../kernels/kernels.ts";
+import { type StoredRows, sliceRows } from "../checkpoint/decode-rows.ts";
+import { decodeStored } from "../checkpoint/read-rows.ts";
 import { dataError } from "../lib/errors.ts";
 import type { CensusEntry } from "../model/census.ts";
 
@@ -17,57 +20,74 @@ export interface RowRange {
   readonly count: number;
 }
 
-/** A tensor's bytes as they are stored, with those of its scale. */
-export interface StoredBytes {
+/** Rows of a tensor's matrix as they are stored, from `firstRow` of it on. */
+export interface StoredMatrix {
   readonly entry: CensusEntry;
-  readonly weight: Uint8Array;
-  readonly scale?: Uint8Array;
+  readonly stored: StoredRows;
+  readonly firstRow: number;
+  readonly out: number;
 }
 
 /** A matrix in its stored format; rows are decoded as they are multiplied. */
-export function storedLinear(kernels: Kernels, stored: StoredBytes): Linear {
-  const { spec, weight } = stored.entry;
-  const [out, cols] = spec.shape;
+export function storedLinear(kernels: Kernels, matrix: StoredMatrix): Linear {
+  const { entry, stored, firstRow, out } = matrix;
+  const { cols, weight, scale, zeroPoints } = stored;
   return {
     out,
     in: cols,
-    byteLength: stored.weight.length + (stored.scale?.length ?? 0),
+    byteLength: weight.length + (scale?.bytes.length ?? 0) + (zeroPoints?.bytes.length ?? 0),
     apply(x, count, rows = { first: 0, count: out }) {
       const y = new Float32Array(count * rows.count);
-      const bad = kernels.gemm({
-        x,
-        rows: count,
-        cols,
-        weights: weightsOf(stored, rows),
-        out: y,
-        outRows: rows.count,
-      });
-      if (bad >= 0)
-        throw dataError({
-          what: `row ${rows.first + bad} holds a code or scale without a value`,
-          file: weight.file,
-          tensor: weight.name,
+      const multiply = (part: RowRange, weights: Weights): void => {
+        const bad = kernels.gemm({
+          x,
+          rows: count,
+          cols,
+          weights,
+          out: y.subarray(part.first - rows.first),
+          outRows: part.count,
+          outStride: rows.count,
         });
+        if (bad >= 0)
+          throw dataError({
+            what: `row ${firstRow + part.first + bad} holds a code or scale without a value`,
+            file: entry.weight.file,
+            tensor: entry.weight.name,
+          });
+      };
+      const weights = weightsOf(sliceRows(stored, out, rows.first, rows.count));
+      if (weights) multiply(rows, weights);
+      else
+        for (const { part, values } of decodedRows(kernels, matrix, rows))
+          multiply(part, { format: "f32", bytes: values });
       return y;
     },
   };
 }
 
-function weightsOf({ entry, weight, scale }: StoredBytes, { first, count }: RowRange) {
-  const rowBytes = weight.length / entry.spec.shape[0];
-  const codes = weight.subarray(first * rowBytes, (first + count) * rowBytes);
-  if (!entry.scale || !scale) return { format: entry.format as DecodableFormat, bytes: codes };
-  const { kind, blockRows, blockCols, tensor } = entry.scale;
-  const [scaleRows, scaleCols] = tensor.shape;
-  const firstScale = Math.floor(first / blockRows);
-  const from = (firstScale * scale.length) / scaleRows;
-  if (entry.format === "fp4")
-    return { format: "fp4" as const, codes, scales: scale.subarray(from, from + count * scaleCols) };
-  const part = scale.subarray(from);
-  const values = kind === "f32" ? new Float32Array(part.buffer, part.byteOffset, part.length / 4) : part;
-  return {
-    format: "f8" as const,
-    codes,
-    scales: { values, blockRows, blockCols, firstRow: first - firstScale * blockRows },
-  };
+/** What the products take as it is stored; undefined for formats that must be decoded first. */
+function weightsOf({ format, weight, scale }: StoredRows): Weights | undefined {
+  if (format === "nvfp4_groups" || format === "int4_groups") return undefined;
+  if (!scale) return { format: format as DecodableFormat, bytes: weight };
+  const { kind, bytes, blockRows, blockCols, firstRow } = scale;
+  if (format === "fp4") return { format: "fp4", codes: weight, scales: bytes };
+  const values = kind === "f32" ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4) : bytes;
+  return { format: "f8", codes: weight, scales: { values, blockRows, blockCols, firstRow } };
+}
+
+/** Values decoded at once: 4 MiB, enough rows for every thread of a product. */
+const DECODED_VALUES = 1 << 20;
+
+/** Some of the rows as f32 bytes, a tile of them at a time, each in the place of the one before. */
+function* decodedRows(kernels: Kernels, { entry, stored, firstRow, out }: StoredMatrix, rows: RowRange) {
+  const { cols } = stored;
+  const step = Math.max(1, Math.min(rows.count, Math.floor(DECODED_VALUES / cols)));
+  const tile = new Float32Array(step * cols);
+  const end = rows.first + rows.count;
+  for (let first = rows.first; first < end; first += step) {
+    const part = { first, count: Math.min(step, end - first) };
+    const values = tile.subarray(0, part.count * cols);
+    decodeStored(kernels, entry, sliceRows(stored, out, first, part.count), firstRow + first, values);
+    yield { part, values: new Uint8Array(tile.buffer, 0, values.byteLength) };
+  }
 }

@@ -1,5 +1,5 @@
 import type { Kernels } from "../../kernels/kernels.ts";
-import { readRows, rowCount, rowLength, scaleRange } from "../checkpoint/read-rows.ts";
+import { readRows, readStored, rowCount, rowLength } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import type { Census, CensusEntry } from "../model/census.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
@@ -13,7 +13,7 @@ import type { ExpertWeights, MoeWeights } from "./moe.ts";
 export interface TensorLoader {
   has(name: string): boolean;
   vector(name: string): Promise<Float32Array>;
-  /** A matrix, or `rows` of it as a matrix of their own; the first row must begin a block of its scale. */
+  /** A matrix, or `rows` of it as a matrix of their own. */
   matrix(name: string, rows?: RowRange): Promise<Linear>;
   /** Single rows of a matrix, one after the other: [ids, columns]. */
   rows(name: string, ids: readonly number[]): Promise<Float32Array>;
@@ -43,14 +43,9 @@ export function createLoader(source: TensorSource, census: Census, kernels: Kern
     vector: (name) => values(find(name)),
     async matrix(name, rows) {
       const entry = find(name);
-      const part = rows ? rowsOf(entry, rows) : entry;
-      const rowBytes = entry.weight.byteLength / rowCount(entry);
-      const range = entry.scale && rows && scaleRange(entry.scale, rows.first, rows.count);
-      const [weight, scale] = await Promise.all([
-        bytesOf(entry.weight, rowBytes * (rows?.first ?? 0), rowBytes * rowCount(part)),
-        entry.scale && bytesOf(entry.scale.tensor, range?.byteOffset, range?.byteLength),
-      ]);
-      return storedLinear(kernels, { entry: part, weight, ...(scale && { scale }) });
+      const { first, count } = rows ?? { first: 0, count: rowCount(entry) };
+      const stored = await readStored(source, entry, first, count);
+      return storedLinear(kernels, { entry, stored, firstRow: first, out: count });
     },
     async rows(name, ids) {
       const entry = find(name);
@@ -71,16 +66,6 @@ export function createLoader(source: TensorSource, census: Census, kernels: Kern
       return format === "i64" ? words.filter((_, i) => i % 2 === 0) : words;
     },
   };
-}
-
-/** Some rows of a matrix as if they were all it had. */
-function rowsOf(entry: CensusEntry, { first, count }: RowRange): CensusEntry {
-  const { spec, scale } = entry;
-  const part = { ...entry, spec: { ...spec, shape: [count, spec.shape[1]] } };
-  if (!scale) return part;
-  if (first % scale.blockRows !== 0) throw new RangeError(`row ${first} begins no block of ${spec.name}`);
-  const shape = [Math.ceil(count / scale.blockRows), scale.tensor.shape[1]];
-  return { ...part, scale: { ...scale, tensor: { ...scale.tensor, shape } } };
 }
 
 /** Awaits everything named at once: reads overlap, and those of the next layer run behind this one's arithmetic. */

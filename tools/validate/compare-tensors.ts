@@ -3,12 +3,13 @@ import type { Comparison } from "../../kernels/kernels.ts";
 import type { TensorRow } from "../../reports/schemas/validation.ts";
 import { rowCount, rowLength } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
+import { V4Error } from "../lib/errors.ts";
 import { TASK_VALUES } from "../lib/limits.ts";
 import { distModule } from "../lib/package-root.ts";
 import { createProgress, silentProgress } from "../lib/progress.ts";
 import { type CensusEntry, takeCensus } from "../model/census.ts";
 import { addComparisons } from "./compare-rows.ts";
-import type { CompareTask } from "./compare-worker.ts";
+import type { CompareOutcome, CompareTask } from "./compare-worker.ts";
 import { promisesExact } from "./exactness.ts";
 
 export interface CompareOptions {
@@ -58,9 +59,10 @@ export async function compareTensors(options: CompareOptions) {
   const window: { readonly pair: (typeof pairs)[number]; readonly sums: Promise<Comparison>[] }[] = [];
   let fresh: TensorRow[] = [];
   const settle = async (): Promise<void> => {
-    const oldest = window.shift();
+    const [oldest] = window;
     if (!oldest) return;
     const row = tensorRow(oldest.pair.entry, oldest.pair.twin, await Promise.all(oldest.sums));
+    window.shift();
     rows.push(row);
     fresh.push(row);
     progress.advance(oldest.pair.entry.weight.byteLength + oldest.pair.twin.weight.byteLength);
@@ -77,14 +79,13 @@ export async function compareTensors(options: CompareOptions) {
         rows.push(done);
         continue;
       }
-      const sums = tasksOf(pair.entry).map(
-        (range) =>
-          pool.run({
-            reference: reference.location,
-            artefact: artefact.location,
-            name: pair.entry.spec.name,
-            ...range,
-          } satisfies CompareTask) as Promise<Comparison>,
+      const sums = tasksOf(pair.entry).map((range) =>
+        runTask(pool, {
+          reference: reference.location,
+          artefact: artefact.location,
+          name: pair.entry.spec.name,
+          ...range,
+        }),
       );
       for (const sum of sums) sum.catch(() => {});
       window.push({ pair, sums });
@@ -98,9 +99,17 @@ export async function compareTensors(options: CompareOptions) {
     if (fresh.length > 0) await onRows(fresh);
   } finally {
     progress.stop();
+    // After an error: a worker that answers a pool that is being destroyed ends the process.
+    await Promise.allSettled(window.flatMap(({ sums }) => sums));
     await pool.destroy();
   }
   return { rows, absent };
+}
+
+async function runTask(pool: Piscina, task: CompareTask): Promise<Comparison> {
+  const outcome = (await pool.run(task)) as CompareOutcome;
+  if ("fault" in outcome) throw new V4Error(outcome.kind, outcome.fault);
+  return outcome.sums;
 }
 
 function tasksOf(entry: CensusEntry): { readonly first: number; readonly count: number }[] {

@@ -1,6 +1,7 @@
 import type { Comparison } from "../../kernels/kernels.ts";
 import { loadKernels } from "../../kernels/load.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
+import { type Fault, V4Error } from "../lib/errors.ts";
 import { type CensusEntry, takeCensus } from "../model/census.ts";
 import { compareRows, type TensorPlace } from "./compare-rows.ts";
 
@@ -30,8 +31,18 @@ async function open(location: string): Promise<(name: string) => TensorPlace> {
   return (name) => ({ source, entry: byName.get(name) as CensusEntry });
 }
 
+/** The sums, or what is wrong with a tensor: an error of ours would lose its kind on the way out of the thread. */
+export type CompareOutcome =
+  | { readonly sums: Comparison }
+  | { readonly kind: V4Error["kind"]; readonly fault: Fault };
+
 /** The entry of every worker thread. */
-export async function run({ reference, artefact, name, first, count }: CompareTask): Promise<Comparison> {
-  const [x, y] = await Promise.all([placesIn(reference), placesIn(artefact)]);
-  return compareRows(kernels, x(name), y(name), { first, count });
+export async function run({ reference, artefact, name, first, count }: CompareTask): Promise<CompareOutcome> {
+  try {
+    const [x, y] = await Promise.all([placesIn(reference), placesIn(artefact)]);
+    return { sums: await compareRows(kernels, x(name), y(name), { first, count }) };
+  } catch (error) {
+    if (!(error instanceof V4Error)) throw error;
+    return { kind: error.kind, fault: error.fault };
+  }
 }

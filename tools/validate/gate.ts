@@ -30,14 +30,16 @@ export function loadGate(file = join(PACKAGE_ROOT, "configs/gates/validate.yaml"
   throw dataError({ what: `gate: ${v.getDotPath(issue) ?? "(root)"}: ${issue.message}`, file });
 }
 
-/** The class of an artefact whose routed experts are stored in these formats. */
+/** The class of an artefact by the formats of the routed experts that it does not keep exactly. */
 export function classOf(experts: readonly { readonly to: string; readonly promised: boolean }[]): GateClass {
-  if (experts.every(({ promised }) => promised)) return "lossless";
-  const bits = Math.min(
-    ...experts.map(({ to }) => (isDtype(to) ? bitsPerWeight(to) : to === "fp4" ? 4.25 : 8)),
-  );
+  const lossy = experts.filter(({ promised }) => !promised);
+  if (lossy.length === 0) return "lossless";
+  const bits = Math.min(...lossy.map(({ to }) => (isDtype(to) ? bitsPerWeight(to) : (SCALED_BITS[to] ?? 8))));
   return bits > 7 ? "8-bit" : bits > 3.9 ? "4-bit" : bits > 2.9 ? "3-bit" : "2-bit";
 }
+
+/** Bits per weight of formats with scales of their own, at their smallest groups; FP8 is the one not listed. */
+const SCALED_BITS: Readonly<Record<string, number>> = { fp4: 4.25, nvfp4_groups: 4.5, int4_groups: 4.5 };
 
 function bitsPerWeight(name: Parameters<typeof traitsOf>[0]): number {
   const { blockBytes, blockLength } = traitsOf(name);
