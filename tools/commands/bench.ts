@@ -88,6 +88,68 @@ const forwardCommand: CommandModule<CommonArgs, ForwardArgs> = {
   },
 };
 
+interface RecipesArgs extends CommonArgs {
+  recipes: string;
+  chunks: number;
+  needles: number;
+  threads: number;
+  out: string | undefined;
+}
+
+const recipesCommand: CommandModule<CommonArgs, RecipesArgs> = {
+  command: "recipes",
+  describe: "Size and quality of every recipe on the embedded checkpoint",
+  builder: (yargs: Argv<CommonArgs>) =>
+    yargs
+      .option("recipes", {
+        type: "string",
+        default: "",
+        describe: "recipes to make, e.g. ds4-q2,q3-k (default: all)",
+      })
+      .option("chunks", { type: "number", default: 4, describe: "1,024 tokens each of held-out text, up to 23" })
+      .option("needles", {
+        type: "number",
+        default: 3,
+        describe: "prompts of 512 tokens that hide one needle, and as many of 2,048",
+      })
+      .option("threads", { type: "number", default: availableParallelism(), describe: "of all stages" })
+      .option("out", {
+        type: "string",
+        describe: "Markdown file whose table between the markers is replaced, e.g. docs/recipes.md",
+      })
+      .check(({ chunks, needles, threads }) => {
+        for (const [name, value] of Object.entries({ chunks, needles, threads }))
+          if (!Number.isInteger(value) || value < 1) throw new Error(`--${name}: expected 1 or more`);
+        return true;
+      }) as unknown as Argv<RecipesArgs>,
+  handler: async (args) => {
+    const { benchRecipes } = await import("../bench/recipes.ts");
+    const { placeTable, recipesMarkdown } = await import("../bench/render-recipes.ts");
+    const { writeFileAtomic } = await import("../lib/disk.ts");
+    const { readSmallFile } = await import("../lib/files.ts");
+    const { announceKernels } = await import("./kernels.ts");
+    announceKernels(args);
+    const { out } = args;
+    const readDocument = async (file: string): Promise<string> =>
+      new TextDecoder().decode(await readSmallFile(file, 1 << 20));
+    // A document without a place for the table is found out now, not after minutes.
+    if (out) placeTable(await readDocument(out), "", out);
+    const rows = await benchRecipes({
+      ...args,
+      recipes: args.recipes.split(",").filter((name) => name !== ""),
+      ...(!args.quiet && {
+        onRow: (row) => process.stderr.write(`${row.recipe ?? "the source"} ${row.importance}\n`),
+      }),
+    });
+    const table = recipesMarkdown(rows);
+    if (out) {
+      const text = placeTable(await readDocument(out), table, out);
+      await writeFileAtomic(out, new TextEncoder().encode(text));
+    }
+    printResult(args, rows, () => table);
+  },
+};
+
 export const benchCommand: CommandModule<CommonArgs, CommonArgs> = {
   command: "bench",
   describe: "Measure this machine",
@@ -95,6 +157,7 @@ export const benchCommand: CommandModule<CommonArgs, CommonArgs> = {
     yargs
       .command(kernelsCommand)
       .command(forwardCommand)
-      .demandCommand(1, "name what to measure: kernels or forward"),
+      .command(recipesCommand)
+      .demandCommand(1, "name what to measure: kernels, forward or recipes"),
   handler: () => {},
 };

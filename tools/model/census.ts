@@ -150,7 +150,8 @@ const PLAIN: Readonly<Record<TensorSpec["storage"], readonly SourceFormat[]>> = 
   matrix: ["bf16", "f16", "f32"],
   expert: ["bf16", "f16", "f32"],
   float: ["bf16", "f16", "f32"],
-  f32: ["f32"],
+  // ds4 demands F16 of mHC functions and ape.
+  f32: ["f32", "f16"],
   table: ["i64", "i32"],
 };
 

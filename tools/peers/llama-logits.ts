@@ -2,7 +2,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withDriver } from "./llama-driver.ts";
 
-/** Runs llama.cpp on tokens and returns its logits `[tokens, vocab]`. Builds the small driver with the C compiler. */
+/**
+ * Runs llama.cpp on tokens and returns its logits `[tokens, vocab]`; without tokens it only loads the model. Builds the
+ * small driver with the C compiler.
+ */
 export function llamaLogits(
   libraries: string,
   gguf: string,
