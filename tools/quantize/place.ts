@@ -19,6 +19,12 @@ export interface ArtefactPlace {
 export const sidecarOf = (out: string): string =>
   `${out.replace(/(-00001-of-\d{5})?\.gguf$/, "").replace(/[/\\]+$/, "")}.v4kit`;
 
+/** Whether a name is one that an artefact with this stem, in whatever format, gives to a file or a folder. */
+export function isOutputOf(stem: string, name: string): boolean {
+  const bare = name.replace(/\.gguf$/, "").replace(/-\d{5}-of-\d{5}$/, "");
+  return name === stem || (name.endsWith(".gguf") && (bare === stem || bare === `mtp-${stem}`));
+}
+
 /** Names every file of a plan for the output that the user named. */
 export function placeArtefact(plan: OutputPlan, out: string): ArtefactPlace {
   const gguf = isGguf(plan.format);
