@@ -64,7 +64,7 @@ async function readLines(handle: FileHandle, path: string): Promise<unknown[]> {
         throw damaged(path, i + 1);
       }
     });
-  await handle.truncate(complete);
+  if (complete < bytes.length) await handle.truncate(complete);
   return lines;
 }
 

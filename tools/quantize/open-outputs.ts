@@ -1,4 +1,4 @@
-import { readdir, realpath, rm, stat } from "node:fs/promises";
+import { readdir, realpath, rm } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { crc32 } from "node:zlib";
 import {
@@ -16,7 +16,7 @@ import type { ProgressReporter } from "../lib/progress.ts";
 import { allPieces, pieceBytes } from "./convert-plan.ts";
 import type { PieceRecord } from "./journal.ts";
 import type { LaidOutFile } from "./layout-files.ts";
-import { type ArtefactPlace, isOutputOf } from "./place.ts";
+import { type ArtefactPlace, isOutputOf, replacedBy } from "./place.ts";
 
 export interface OutputChecks {
   readonly force: boolean;
@@ -113,9 +113,6 @@ export async function discardUnfinished(place: ArtefactPlace): Promise<void> {
   else await rm(old, { recursive: true, force: true });
 }
 
-/** Where a folder waits until the one that replaces it has its name. */
-const replacedBy = ({ sidecar }: ArtefactPlace): string => join(sidecar, "replaced");
-
 export interface VerifyOptions {
   readonly finished: ReadonlyMap<number, PieceRecord>;
   readonly progress: ProgressReporter;
@@ -170,34 +167,4 @@ async function crcOf(
     crc = crc32(bytes, crc);
   }
   return crc;
-}
-
-/** Gives everything its final name; the model's first file comes last: where it is, the rest is too. */
-export async function nameOutputs(place: ArtefactPlace, replace: boolean): Promise<void> {
-  if (!place.folder) {
-    for (const { final, partial } of [...place.files].reverse()) await renameDurably(partial, final);
-    return;
-  }
-  const old = replacedBy(place);
-  if (replace && (await existingBytes(place.out)) > 0) await renameDurably(place.out, old);
-  await renameDurably(place.folder.partial, place.out);
-  await rm(old, { recursive: true, force: true });
-}
-
-/**
- * Takes final names back from files of a conversion that died while it gave them: all its pieces are on record, so the
- * next step is the same for every file again.
- */
-export async function unnameOutputs(place: ArtefactPlace, files: readonly LaidOutFile[]): Promise<void> {
-  const named: boolean[] = [];
-  for (const [i, { final, partial }] of place.files.entries())
-    named.push(
-      (await existingBytes(partial)) === 0 &&
-        (await stat(final).catch(() => undefined))?.size === files[i].byteLength,
-    );
-  if (!place.folder) {
-    for (const [i, { final, partial }] of place.files.entries())
-      if (named[i]) await renameDurably(final, partial);
-  } else if (named.every(Boolean) && (await existingBytes(place.folder.partial)) === 0)
-    await renameDurably(place.out, place.folder.partial);
 }

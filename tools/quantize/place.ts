@@ -25,6 +25,9 @@ export function isOutputOf(stem: string, name: string): boolean {
   return name === stem || (name.endsWith(".gguf") && (bare === stem || bare === `mtp-${stem}`));
 }
 
+/** Where a folder waits until the one that replaces it has its name. */
+export const replacedBy = ({ sidecar }: ArtefactPlace): string => join(sidecar, "replaced");
+
 /** Names every file of a plan for the output that the user named. */
 export function placeArtefact(plan: OutputPlan, out: string): ArtefactPlace {
   const gguf = isGguf(plan.format);

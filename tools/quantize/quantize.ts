@@ -18,20 +18,14 @@ import { conversionRows } from "./conversion-rows.ts";
 import { allPieces, convertPlan, storedCrcs } from "./convert-plan.ts";
 import { describeResult, type QuantizeResult } from "./describe.ts";
 import { encodersOf } from "./encoders.ts";
+import { finishOutputs, nameOutputs, unnameOutputs } from "./finish-outputs.ts";
 import { folderFiles } from "./folder-files.ts";
 import { fileMetadata } from "./gguf-metadata.ts";
 import { type ImportanceFacts, importanceFacts } from "./importance.ts";
 import { type Journal, type JournalHead, journalPath, openJournal, type PieceRecord } from "./journal.ts";
 import { type LaidOutFile, layoutFile } from "./layout-files.ts";
 import { type Manifest, makeManifest, manifestPath, readManifest } from "./manifest.ts";
-import {
-  checkOutputs,
-  discardUnfinished,
-  nameOutputs,
-  openOutputs,
-  unnameOutputs,
-  verifyFinished,
-} from "./open-outputs.ts";
+import { checkOutputs, discardUnfinished, openOutputs, verifyFinished } from "./open-outputs.ts";
 import { type ArtefactPlace, placeArtefact } from "./place.ts";
 
 export interface QuantizeOptions {
@@ -210,11 +204,7 @@ interface Converted {
 /** Headers with their checksums, what belongs beside the tensors; then the final names, and the manifest. */
 async function finish(stage: Stage, head: JournalHead, { outputs, records }: Converted): Promise<Manifest> {
   const { options, source, plan, files, place, facts, importance, startedMs } = stage;
-  const crcs = storedCrcs(files, records);
-  for (const [i, file] of files.entries()) {
-    await outputs[i].write(file.prefix(crcs[i]), 0);
-    await outputs[i].finish(file.byteLength);
-  }
+  await finishOutputs(files, outputs, storedCrcs(files, records));
   const manifest = await makeManifest({
     source,
     plan,
