@@ -18,6 +18,7 @@ export interface Conversion {
   readonly workers?: number;
   readonly force?: boolean;
   readonly restart?: boolean;
+  readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
 
