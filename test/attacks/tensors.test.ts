@@ -1,9 +1,9 @@
 import { basename } from "node:path";
 import { test } from "vitest";
 import { addTensor, attackGround, EXPERT, EXPERT_SCALE, expectRefusal } from "../support/attack.ts";
-import { editIndex, shardOf, writeShard } from "../support/shards.ts";
+import { editIndex, type RawShard, shardOf, writeShard } from "../support/shards.ts";
 
-const { attack } = attackGround();
+const { attack, base } = attackGround();
 
 test("a weight without its scale, and a scale without a weight that needs it", () => {
   const lone = attack((checkpoint) => {
@@ -66,4 +66,73 @@ test("an unknown tensor name", () => {
   expectRefusal(result, 65, /lacks sink/, "layers.0.attn.attn_sink");
   const extra = attack((checkpoint) => addTensor(checkpoint, "layers.0.attn.extra.weight"));
   expectRefusal(extra, 65, "unknown tensor", "layers.0.attn.extra.weight");
+});
+
+/** Takes a weight and its scale out of headers and index. */
+function removeExpert(checkpoint: string, weight: string): void {
+  for (const name of [weight, weight.replace(/weight$/, "scale")]) {
+    const shard = shardOf(checkpoint, name);
+    delete shard.header[name];
+    // Bytes that no header names are refused before anything else.
+    compact(shard);
+    writeShard(shard);
+    editIndex(checkpoint, (map) => {
+      delete map[name];
+    });
+  }
+}
+
+/** Moves tensors together after one was removed. */
+function compact(shard: RawShard): void {
+  const parts: Uint8Array[] = [];
+  let end = 0;
+  for (const entry of Object.values(shard.header)) {
+    if (!entry.data_offsets) continue;
+    const [begin, after] = entry.data_offsets;
+    parts.push(shard.data.subarray(begin, after));
+    entry.data_offsets = [end, end + after - begin];
+    end += after - begin;
+  }
+  shard.data = new Uint8Array(Buffer.concat(parts));
+}
+
+test("an expert missing from one layer: nothing is written, in either layout", () => {
+  for (const recipe of ["lossless-4", "nvfp4"])
+    expectRefusal(
+      attack((checkpoint) => removeExpert(checkpoint, EXPERT), ["quantize", recipe]),
+      65,
+      EXPERT,
+    );
+});
+
+test("one expert of a layer stored in another format: the tensor is named, nothing is written", () => {
+  for (const recipe of ["lossless-4", "nvfp4", "mlx-4"])
+    expectRefusal(
+      attack(
+        (checkpoint) => {
+          const from = shardOf(base, EXPERT);
+          const fromScale = shardOf(base, EXPERT_SCALE);
+          removeExpert(checkpoint, EXPERT);
+          const shard = shardOf(checkpoint, EXPERT.replace("w1", "w2"));
+          for (const [name, source] of [
+            [EXPERT, from],
+            [EXPERT_SCALE, fromScale],
+          ] as const) {
+            const { dtype, shape, data_offsets } = source.header[name];
+            const bytes = source.data.subarray(...data_offsets);
+            const start = shard.data.length;
+            shard.header[name] = { dtype, shape, data_offsets: [start, start + bytes.length] };
+            shard.data = new Uint8Array([...shard.data, ...bytes]);
+            editIndex(checkpoint, (map) => {
+              map[name] = basename(shard.path);
+            });
+          }
+          writeShard(shard);
+        },
+        ["quantize", recipe],
+      ),
+      65,
+      "stored in different formats",
+      EXPERT,
+    );
 });

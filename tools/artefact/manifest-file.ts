@@ -100,7 +100,7 @@ export async function readManifest(sidecar: string): Promise<Manifest | undefine
   }
   let manifest: Manifest;
   try {
-    manifest = JSON.parse(text) as Manifest;
+    manifest = (JSON.parse(text) ?? {}) as Manifest;
   } catch {
     throw dataError({ what: "the manifest is not JSON", file: path });
   }

@@ -1,5 +1,5 @@
-import { open } from "node:fs/promises";
-import { systemError } from "./errors.ts";
+import { type FileHandle, open } from "node:fs/promises";
+import { dataError, systemError, type V4Error } from "./errors.ts";
 
 /**
  * A file of JSON lines that only grows. A line counts once it is synced; a torn last line, left by a run that died, is
@@ -29,17 +29,11 @@ const revive = (_key: string, value: unknown): unknown =>
 export async function openAppendLog(path: string): Promise<AppendLog> {
   try {
     const handle = await open(path, "a+");
-    const bytes = await handle.readFile();
-    const complete = bytes.lastIndexOf(0x0a) + 1;
-    await handle.truncate(complete);
-    const lines = bytes
-      .subarray(0, complete)
-      .toString("utf8")
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line): unknown => JSON.parse(line, revive));
     return {
-      lines,
+      lines: await readLines(handle, path).catch(async (error: unknown) => {
+        await handle.close();
+        throw error;
+      }),
       async append(...added) {
         try {
           await handle.appendFile(added.map((line) => `${JSON.stringify(line, keep)}\n`).join(""));
@@ -54,3 +48,30 @@ export async function openAppendLog(path: string): Promise<AppendLog> {
     throw systemError(error, path);
   }
 }
+
+async function readLines(handle: FileHandle, path: string): Promise<unknown[]> {
+  const bytes = await handle.readFile();
+  const complete = bytes.lastIndexOf(0x0a) + 1;
+  const lines = bytes
+    .subarray(0, complete)
+    .toString("utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line, i): unknown => {
+      try {
+        return JSON.parse(line, revive);
+      } catch {
+        throw damaged(path, i + 1);
+      }
+    });
+  if (complete < bytes.length) await handle.truncate(complete);
+  return lines;
+}
+
+/** Not what a crash leaves: nothing in the log is to be trusted. */
+export const damaged = (path: string, line: number): V4Error =>
+  dataError({
+    what: `line ${line} is not what v4kit writes`,
+    file: path,
+    next: "the log is damaged: give --restart to begin anew",
+  });

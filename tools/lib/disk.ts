@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rmdir, statfs, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rmdir, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { dataError, systemError, V4Error } from "./errors.ts";
 import { lockOutput } from "./output-lock.ts";
@@ -157,11 +157,16 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
   }
 }
 
-/** Makes a folder and those above it. */
+/** Makes a folder and those above it. The last step is plain: Node's recursion calls a read-only disk "no such folder". */
 export async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch((error: unknown) => {
+  try {
+    await mkdir(dirname(resolve(path)), { recursive: true });
+    await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST" || !(await stat(path)).isDirectory()) throw error;
+    });
+  } catch (error) {
     throw systemError(error, path);
-  });
+  }
 }
 
 /** Removes a folder that holds nothing. */

@@ -149,6 +149,8 @@ async function convertPiece(run: Run, placed: PlacedPiece, first: SharedArrayBuf
       });
       outcomes.push(outcome);
     }
+    // After a fault too: nothing may write once the files are closed.
+    await Promise.allSettled(outcomes);
     const results = await Promise.all(outcomes);
     if (run.failure !== undefined) throw run.failure;
     if (run.signal?.aborted) throw run.signal.reason;

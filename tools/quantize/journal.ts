@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type AppendLog, openAppendLog } from "../lib/append-log.ts";
+import * as v from "valibot";
+import { type AppendLog, damaged, openAppendLog } from "../lib/append-log.ts";
 import { printable, V4Error } from "../lib/errors.ts";
 import type { RowsStats } from "./rows-task.ts";
 
@@ -38,19 +39,49 @@ const BATCH_MS = 1000;
 
 export const journalPath = (sidecar: string): string => join(sidecar, "journal.jsonl");
 
+const HEAD = v.object({
+  v4kit: v.string(),
+  plan: v.string(),
+  source: v.string(),
+  encoders: v.string(),
+  importance: v.string(),
+});
+
+/** Sums may be NaN, which valibot's own number refuses. */
+const number = v.custom<number>((value) => typeof value === "number");
+const crc = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff));
+
+const RECORD = v.object({
+  piece: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  path: v.string(),
+  changed: number,
+  verified: number,
+  squaredError: number,
+  squaredReference: number,
+  scaleSpan: v.optional(v.tuple([number, number])),
+  out: v.array(crc),
+  in: v.array(v.array(crc)),
+  global: v.optional(number),
+  unmeasured: v.optional(v.boolean()),
+  workedMs: number,
+});
+
 /** Opens the journal of an unfinished conversion, or begins one. Another conversion's is refused, with the difference. */
 export async function openJournal(sidecar: string, head: JournalHead): Promise<Journal> {
   const path = journalPath(sidecar);
   const log = await openAppendLog(path);
-  const [begun, ...records] = log.lines as [JournalHead?, ...PieceRecord[]];
   try {
+    log.lines.forEach((line, i) => {
+      if (!v.is(i === 0 ? HEAD : RECORD, line)) throw damaged(path, i + 1);
+    });
+    const [begun, ...records] = log.lines as [JournalHead?, ...PieceRecord[]];
     if (begun) refuseOther(path, begun, head);
     else await log.append(head);
+    return batched(log, path, new Map(records.map((record) => [record.piece, record])));
   } catch (error) {
     await log.close();
     throw error;
   }
-  return batched(log, path, new Map(records.map((record) => [record.piece, record])));
 }
 
 function batched(log: AppendLog, path: string, finished: ReadonlyMap<number, PieceRecord>): Journal {

@@ -1,4 +1,5 @@
-import { rm } from "node:fs/promises";
+import { readdir, realpath, rm } from "node:fs/promises";
+import { basename, dirname, join, sep } from "node:path";
 import { crc32 } from "node:zlib";
 import {
   checkFreeSpace,
@@ -8,26 +9,78 @@ import {
   renameDurably,
   type UnfinishedFile,
 } from "../lib/disk.ts";
+import { dataError, systemError, usageError } from "../lib/errors.ts";
 import { existingBytes } from "../lib/files.ts";
 import { TASK_BYTES } from "../lib/limits.ts";
 import type { ProgressReporter } from "../lib/progress.ts";
 import { allPieces, pieceBytes } from "./convert-plan.ts";
 import type { PieceRecord } from "./journal.ts";
 import type { LaidOutFile } from "./layout-files.ts";
-import type { ArtefactPlace } from "./place.ts";
+import { type ArtefactPlace, isOutputOf, replacedBy } from "./place.ts";
+
+export interface OutputChecks {
+  readonly force: boolean;
+  /** Files that are read: none of them may be replaced. */
+  readonly sources: readonly string[];
+}
 
 /** Refuses a final name that is taken, and a disk with too little room for what is still to be written. */
 export async function checkOutputs(
   place: ArtefactPlace,
   files: readonly LaidOutFile[],
-  force: boolean,
+  { force, sources }: OutputChecks,
 ): Promise<void> {
-  for (const { final } of place.folder ? [{ final: place.out }] : place.files)
-    await checkOutputPath(final, force);
+  for (const { final } of place.folder ? [{ final: place.out }] : place.files) {
+    await refuseSource(final, sources);
+    if (place.folder) await checkOutputFolder(final, force);
+    else await checkOutputPath(final, force);
+  }
   let missing = 0;
   for (const [i, { byteLength }] of files.entries())
     missing += Math.max(0, byteLength - (await existingBytes(place.files[i].partial)));
   await checkFreeSpace(place.out, missing);
+}
+
+/** A source may be reached by links: where a file is listed and where its bytes lie are both taken. */
+async function refuseSource(out: string, sources: readonly string[]): Promise<void> {
+  const place = await realpath(out).catch(() => undefined);
+  if (place === undefined) return;
+  for (const source of sources)
+    for (const path of [await realpath(source), join(await realpath(dirname(source)), basename(source))])
+      if (path === place || path.startsWith(place + sep))
+        throw usageError({
+          what: "the output would replace its own source",
+          file: out,
+          next: "choose another --out",
+        });
+}
+
+/** A folder is replaced as a whole, so it must hold a model and nothing else. */
+async function checkOutputFolder(out: string, force: boolean): Promise<void> {
+  try {
+    const entries = await readdir(out, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    if (entries === undefined) return;
+    if (!force)
+      throw usageError({
+        what: "the output exists already",
+        file: out,
+        next: "give --force to replace it, or another --out",
+      });
+    const foreign = entries.find((entry) => !entry.isFile());
+    const isModel = entries.length === 0 || entries.some(({ name }) => name.endsWith(".safetensors"));
+    if (foreign || !isModel)
+      throw dataError({
+        what: "the output name is taken by a folder that is no model",
+        file: out,
+        found: foreign ? `${foreign.name} in it` : "no .safetensors in it",
+        next: "choose another --out",
+      });
+  } catch (error) {
+    throw systemError(error, out);
+  }
 }
 
 /** Opens the unfinished files, with what earlier runs wrote in them. */
@@ -43,10 +96,27 @@ export async function openOutputs(place: ArtefactPlace): Promise<UnfinishedFile[
   }
 }
 
-/** Removes what an unfinished conversion wrote. */
+/**
+ * Removes what an unfinished conversion to this place wrote. It may have had another plan, so in other files: all names
+ * that share the sidecar count. An artefact that it had moved away is put back.
+ */
 export async function discardUnfinished(place: ArtefactPlace): Promise<void> {
-  if (place.folder) await rm(place.folder.partial, { recursive: true, force: true });
-  else for (const { partial } of place.files) await rm(partial, { force: true });
+  const folder = dirname(place.sidecar);
+  const stem = basename(place.sidecar, ".v4kit");
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names)
+    if (name.endsWith(".partial") && isOutputOf(stem, name.slice(0, -".partial".length)))
+      await rm(join(folder, name), { recursive: true, force: true });
+  const old = replacedBy(place);
+  if ((await existingBytes(old)) === 0) return;
+  if ((await existingBytes(place.out)) === 0) await renameDurably(old, place.out);
+  else await rm(old, { recursive: true, force: true });
+}
+
+export interface VerifyOptions {
+  readonly finished: ReadonlyMap<number, PieceRecord>;
+  readonly progress: ProgressReporter;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -56,8 +126,7 @@ export async function discardUnfinished(place: ArtefactPlace): Promise<void> {
 export async function verifyFinished(
   files: readonly LaidOutFile[],
   outputs: readonly UnfinishedFile[],
-  finished: ReadonlyMap<number, PieceRecord>,
-  progress: ProgressReporter,
+  { finished, progress, signal }: VerifyOptions,
 ): Promise<ReadonlyMap<number, PieceRecord>> {
   const intact = new Map<number, PieceRecord>();
   if (finished.size === 0) return intact;
@@ -65,6 +134,7 @@ export async function verifyFinished(
   for (const placed of allPieces(files)) {
     const record = finished.get(placed.number);
     if (!record) continue;
+    signal?.throwIfAborted();
     const { piece, offsets, fileIndex } = placed;
     let same = true;
     for (const [i, output] of piece.tensor.outputs.entries()) {
@@ -97,27 +167,4 @@ async function crcOf(
     crc = crc32(bytes, crc);
   }
   return crc;
-}
-
-/** Gives everything its final name; the model's first file comes last: where it is, the rest is too. */
-export async function nameOutputs(place: ArtefactPlace, replace: boolean): Promise<void> {
-  if (!place.folder) {
-    for (const { final, partial } of [...place.files].reverse()) await renameDurably(partial, final);
-    return;
-  }
-  const old = `${place.out.replace(/[/\\]+$/, "")}.replaced`;
-  if (replace && (await existingBytes(place.out)) > 0) await renameDurably(place.out, old);
-  await renameDurably(place.folder.partial, place.out);
-  await rm(old, { recursive: true, force: true });
-}
-
-/**
- * Takes final names back from files of a conversion that died while it gave them: all its pieces are on record, so the
- * next step is the same for every file again.
- */
-export async function unnameOutputs(place: ArtefactPlace): Promise<void> {
-  const pairs = place.folder ? [{ final: place.out, partial: place.folder.partial }] : place.files;
-  for (const { final, partial } of pairs)
-    if ((await existingBytes(partial)) === 0 && (await existingBytes(final)) > 0)
-      await renameDurably(final, partial);
 }

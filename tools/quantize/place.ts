@@ -16,6 +16,15 @@ export interface ArtefactPlace {
   readonly sidecar: string;
 }
 
+/** Whether a name is one that an artefact with this stem, in whatever format, gives to a file or a folder. */
+export function isOutputOf(stem: string, name: string): boolean {
+  const bare = name.replace(/\.gguf$/, "").replace(/-\d{5}-of-\d{5}$/, "");
+  return name === stem || (name.endsWith(".gguf") && (bare === stem || bare === `mtp-${stem}`));
+}
+
+/** Where a folder waits until the one that replaces it has its name. */
+export const replacedBy = ({ sidecar }: ArtefactPlace): string => join(sidecar, "replaced");
+
 /** Names every file of a plan for the output that the user named. */
 export function placeArtefact(plan: OutputPlan, out: string): ArtefactPlace {
   const gguf = isGguf(plan.format);

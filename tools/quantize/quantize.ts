@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeArrow } from "../../reports/arrow-writer.ts";
 import { CONVERSION } from "../../reports/schemas/conversion.ts";
@@ -20,6 +20,7 @@ import { conversionRows } from "./conversion-rows.ts";
 import { allPieces, convertPlan, storedCrcs } from "./convert-plan.ts";
 import { classesOf, describeResult, type QuantizeResult } from "./describe.ts";
 import { encodersOf } from "./encoders.ts";
+import { finishOutputs, nameOutputs, unnameOutputs } from "./finish-outputs.ts";
 import { configFiles, textFile } from "./folder-config.ts";
 import { folderFiles } from "./folder-files.ts";
 import { fileMetadata } from "./gguf-metadata.ts";
@@ -28,14 +29,7 @@ import { type Journal, type JournalHead, journalPath, openJournal, type PieceRec
 import { type LaidOutFile, layoutFile } from "./layout-files.ts";
 import { makeManifest } from "./manifest.ts";
 import { modelCard } from "./model-card.ts";
-import {
-  checkOutputs,
-  discardUnfinished,
-  nameOutputs,
-  openOutputs,
-  unnameOutputs,
-  verifyFinished,
-} from "./open-outputs.ts";
+import { checkOutputs, discardUnfinished, openOutputs, verifyFinished } from "./open-outputs.ts";
 import { type ArtefactPlace, placeArtefact } from "./place.ts";
 
 export interface QuantizeOptions {
@@ -100,7 +94,7 @@ export interface Stage {
 }
 
 async function run(stage: Stage): Promise<QuantizeResult> {
-  const { options, place, files } = stage;
+  const { options, source, place, files } = stage;
   const head = await journalHead(stage);
   if (!options.force && !options.restart && (await isFinished(stage, head)))
     return describeResult(stage, { status: "up to date", records: new Map(), resumed: 0 });
@@ -108,11 +102,12 @@ async function run(stage: Stage): Promise<QuantizeResult> {
   const release = await lockOutput(join(place.sidecar, "run"));
   let journal: Journal | undefined;
   try {
-    // Without a journal nobody knows what an unfinished file holds.
-    if (options.restart || (await existingBytes(journalPath(place.sidecar))) === 0) await discard(place);
+    if (options.restart) await discard(place);
     journal = await openJournal(place.sidecar, head);
-    if (journal.finished.size === countPieces(files)) await unnameOutputs(place);
-    await checkOutputs(place, files, options.force);
+    // Without a record nobody knows what an unfinished file holds.
+    if (journal.finished.size === 0) await discardUnfinished(place);
+    if (journal.finished.size === countPieces(files)) await unnameOutputs(place, files);
+    await checkOutputs(place, files, { force: options.force, sources: source.files });
     const { records, manifest, resumed } = await convert(stage, journal, head);
     await journal.remove();
     return describeResult(stage, { status: "done", records, manifest, resumed });
@@ -150,13 +145,16 @@ async function journalHead({ source, plan, facts }: Stage): Promise<JournalHead>
 /** Whether exactly this artefact is there already, complete, with its manifest. */
 async function isFinished({ place, files, source, facts }: Stage, head: JournalHead): Promise<boolean> {
   if ((await existingBytes(journalPath(place.sidecar))) > 0) return false;
-  for (const { final } of place.files) if ((await existingBytes(final)) === 0) return false;
+  for (const [i, { final }] of place.files.entries())
+    if ((await stat(final).catch(() => undefined))?.size !== files[i].byteLength) return false;
   const manifest = await readManifest(place.sidecar);
   return (
     manifest !== undefined &&
     manifest.v4kit === head.v4kit &&
     manifest.plan === head.plan &&
     manifest.source.digest === sourceDigest(source) &&
+    // The digest is over headers: other weights of the same shapes differ in their files.
+    manifest.run.identity === head.source &&
     manifest.encoders.join(" ") === head.encoders &&
     (manifest.importance.sha256 ?? manifest.importance.mode) === (facts.sha256 ?? facts.mode) &&
     manifest.files.every(({ byteLength }, i) => byteLength === files[i]?.byteLength)
@@ -172,7 +170,11 @@ async function convert(stage: Stage, journal: Journal, head: JournalHead) {
     let records: ReadonlyMap<number, PieceRecord>;
     let resumed = 0;
     try {
-      const finished = await verifyFinished(files, outputs, journal.finished, progress);
+      const finished = await verifyFinished(files, outputs, {
+        finished: journal.finished,
+        progress,
+        signal: options.signal,
+      });
       resumed = finished.size;
       records = await convertPlan({
         ...options,
@@ -193,25 +195,22 @@ async function convert(stage: Stage, journal: Journal, head: JournalHead) {
         file: source.location,
         next: "leave it alone and begin anew with --restart",
       });
-    const manifest = await finish(stage, outputs, records);
+    const manifest = await finish(stage, head, { outputs, records });
     return { records, manifest, resumed };
   } finally {
     for (const output of outputs) await output.close();
   }
 }
 
-/** Headers with their checksums, what belongs beside the tensors, the manifest; then the final names. */
-async function finish(
-  stage: Stage,
-  outputs: readonly UnfinishedFile[],
-  records: ReadonlyMap<number, PieceRecord>,
-): Promise<Manifest> {
+interface Converted {
+  readonly outputs: readonly UnfinishedFile[];
+  readonly records: ReadonlyMap<number, PieceRecord>;
+}
+
+/** Headers with their checksums, what belongs beside the tensors; then the final names, and the manifest. */
+async function finish(stage: Stage, head: JournalHead, { outputs, records }: Converted): Promise<Manifest> {
   const { options, source, plan, files, place, facts, importance, startedMs } = stage;
-  const crcs = storedCrcs(files, records);
-  for (const [i, file] of files.entries()) {
-    await outputs[i].write(file.prefix(crcs[i]), 0);
-    await outputs[i].finish(file.byteLength);
-  }
+  await finishOutputs(files, outputs, storedCrcs(files, records));
   const manifest = await makeManifest({
     source,
     plan,
@@ -221,6 +220,7 @@ async function finish(
     importance: facts,
     run: {
       source: source.location,
+      identity: head.source,
       workers: options.workers,
       finished: new Date().toISOString(),
       elapsedMs: Date.now() - startedMs,
@@ -238,10 +238,10 @@ async function finish(
     schema: CONVERSION,
     metadata: { v4kit: VERSION, plan: manifest.plan, digest: manifest.digest },
   });
-  await writeFileAtomic(
-    manifestPath(place.sidecar),
-    new TextEncoder().encode(`${JSON.stringify(manifest, null, 1)}\n`),
-  );
+  // Whenever this dies, no manifest lies beside another artefact than its own.
+  const path = manifestPath(place.sidecar);
+  await rm(path, { force: true });
   await nameOutputs(place, options.force);
+  await writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(manifest, null, 1)}\n`));
   return manifest;
 }
