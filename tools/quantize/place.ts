@@ -15,6 +15,10 @@ export interface ArtefactPlace {
   readonly sidecar: string;
 }
 
+/** The output's name where the user gives none. */
+export const artefactName = (model: string, { recipe, format }: OutputPlan): string =>
+  `${model}-${recipe.name}${isGguf(format) ? ".gguf" : ""}`;
+
 /** Folder of the manifest and the journal of an artefact. */
 export const sidecarOf = (out: string): string =>
   `${out.replace(/(-00001-of-\d{5})?\.gguf$/, "").replace(/[/\\]+$/, "")}.v4kit`;

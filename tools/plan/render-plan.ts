@@ -1,0 +1,125 @@
+import { renderTable } from "../lib/table.ts";
+import { formatBytes, formatCount, formatDuration } from "../lib/units.ts";
+import type { MachineFit } from "./machines.ts";
+import { CONTEXTS, cacheBytes } from "./memory.ts";
+import type { Here, PlanReport, PredictedTime } from "./plan-report.ts";
+
+/** A plan as a person reads it. `file`: where it was written. */
+export function renderPlan(report: PlanReport, file: string | undefined): string {
+  const { recipe, format, model, sourceBytes, byteLength, bitsPerWeight, importance } = report;
+  return [
+    `${model}, ${formatBytes(sourceBytes)}: recipe ${recipe.name}@${recipe.version} as ${format}`,
+    "",
+    renderClasses(report),
+    "",
+    `${formatBytes(byteLength)}, ${bitsPerWeight.toFixed(2)} bits per weight${importanceNote(importance)}`,
+    ...renderFiles(report),
+    "",
+    renderMachines(report),
+    ...report.engines.map(({ engine, loads, notes }) =>
+      [`${engine}: ${loads ? "loads it" : "does not load it"}`, ...notes].join("; "),
+    ),
+    "",
+    `On this machine, with ${report.here.workers} workers and ${report.here.kernels} kernels:`,
+    ...renderHere(report.here),
+    ...(file === undefined ? [] : ["", `written to ${file}; v4kit quantize SOURCE --plan ${file} makes it`]),
+  ].join("\n");
+}
+
+const importanceNote = (importance: string): string =>
+  importance === "weight-energy"
+    ? "; errors weighed by the energy of the weights, for want of --imatrix"
+    : importance === "imatrix"
+      ? "; errors weighed by the importance file"
+      : "";
+
+function renderClasses({ classes }: PlanReport): string {
+  const total = classes.reduce((sum, row) => sum + row.byteLength, 0);
+  return renderTable(
+    [
+      { title: "role" },
+      { title: "from" },
+      { title: "to" },
+      { title: "tensors", align: "right" },
+      { title: "bytes", align: "right" },
+      { title: "share", align: "right" },
+    ],
+    [...classes]
+      .sort((a, b) => b.byteLength - a.byteLength)
+      .map((row) => [
+        row.file === "mtp" ? `${row.role} (mtp)` : row.role,
+        row.from,
+        row.to,
+        formatCount(row.tensors),
+        formatBytes(row.byteLength),
+        `${((100 * row.byteLength) / total).toFixed(1)} %`,
+      ]),
+  );
+}
+
+/** Files that are shown before the rest is only counted. */
+const SHOWN_FILES = 3;
+
+function renderFiles({ files }: PlanReport): string[] {
+  const shown = files.length > SHOWN_FILES + 1 ? files.slice(0, SHOWN_FILES) : files;
+  const nameWidth = Math.max(...shown.map(({ name }) => name.length));
+  const bytesWidth = Math.max(...shown.map(({ byteLength }) => formatCount(byteLength).length));
+  const lines = shown.map(
+    ({ name, byteLength }) =>
+      `  ${name.padEnd(nameWidth)}  ${formatCount(byteLength).padStart(bytesWidth)} bytes`,
+  );
+  return shown.length === files.length ? lines : [...lines, `  and ${files.length - shown.length} more`];
+}
+
+function renderMachines({ machines, cache }: PlanReport): string {
+  const contexts = CONTEXTS.map(
+    (context) => `${formatBytes(cacheBytes(cache, context))} at ${contextName(context)}`,
+  );
+  return [
+    renderTable(
+      [
+        { title: "machine" },
+        { title: "holds it" },
+        { title: "context", align: "right" },
+        { title: "spare", align: "right" },
+      ],
+      machines.map((fit) => [
+        fit.title,
+        fit.placement === "none" ? "no" : fit.placement === "device" ? "yes" : fit.placement,
+        fit.context === 0 ? "" : contextName(fit.context),
+        spare(fit),
+      ]),
+    ),
+    `cache of one sequence: ${contexts.join(", ")}`,
+  ].join("\n");
+}
+
+const spare = ({ freeBytes }: MachineFit): string =>
+  freeBytes < 0 ? `lacks ${formatBytes(-freeBytes)}` : formatBytes(freeBytes);
+
+const contextName = (tokens: number): string =>
+  tokens < 2 ** 20 ? `${tokens / 1024}k` : `${tokens / 2 ** 20}M`;
+
+function renderHere(here: Here): string[] {
+  const { time, memoryBytes, diskBytes, freeBytes } = here;
+  const room = diskBytes > freeBytes ? "not enough: " : "";
+  return [
+    ...(time ? renderTime(time, here) : []),
+    `  memory  ${formatBytes(memoryBytes)} at the peak`,
+    `  disk    ${formatBytes(diskBytes)} at the peak, ${room}${formatBytes(freeBytes)} free`,
+  ];
+}
+
+function renderTime(time: PredictedTime, { readBytesPerSecond, writeBytesPerSecond }: Here): string[] {
+  const seconds = (value: number): string => formatDuration(1000 * value);
+  const rate = (bytes: number | undefined): string => `${formatBytes(Math.round(bytes ?? 0))}/s`;
+  const bound = { processor: "the processor", reading: "reading", writing: "writing" }[time.boundBy];
+  return [
+    `  time    ${seconds(time.seconds)}, bound by ${bound}`,
+    `          ${[
+      `convert ${seconds(time.convertSeconds)}`,
+      `read ${seconds(time.readSeconds)} at ${rate(readBytesPerSecond)}`,
+      `write ${seconds(time.writeSeconds)} at ${rate(writeBytesPerSecond)}, ${seconds(time.syncSeconds)} of it at the end`,
+    ].join("; ")}`,
+  ];
+}

@@ -1,0 +1,52 @@
+import { statfs } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { TensorSource } from "../checkpoint/source.ts";
+import type { ImportanceFile } from "../formats/imatrix/reader.ts";
+import { existingBytes } from "../lib/files.ts";
+import { allPieces, slabBytes, slabCount } from "../quantize/convert-plan.ts";
+import type { LaidOutFile } from "../quantize/layout-files.ts";
+import { splitTasks } from "../quantize/pieces.ts";
+import type { ArtefactPlace } from "../quantize/place.ts";
+
+export interface Conversion {
+  readonly source: TensorSource;
+  readonly importance: ImportanceFile | undefined;
+  readonly files: readonly LaidOutFile[];
+}
+
+/** Code and heap of a worker thread, with its kernels loaded. */
+const WORKER_BYTES = 12 * 2 ** 20;
+/** A piece's record while the conversion runs, and what the manifest makes of it. */
+const RECORD_BYTES = 1536;
+/** Journal, table and manifest on disk, for a piece. */
+const SIDECAR_BYTES = 700;
+
+/** Peak resident memory of a conversion by so many workers. `baseBytes`: a process that has opened and planned it. */
+export function predictMemory(conversion: Conversion, workers: number, baseBytes: number): number {
+  const slabs = slabCount(workers) * slabBytes(conversion);
+  let [taskValues, pieces] = [0, 0];
+  for (const { piece } of allPieces(conversion.files)) {
+    pieces++;
+    // The first task is the largest.
+    for (const { task } of splitTasks(piece, { expertCount: 0, importance: false })) {
+      taskValues = Math.max(taskValues, task.rows * task.rowLength);
+      break;
+    }
+  }
+  // Every worker decodes its rows once before encoding and once after.
+  const scratch = 2 * 4 * taskValues;
+  return baseBytes + slabs + workers * (WORKER_BYTES + scratch) + pieces * RECORD_BYTES;
+}
+
+/** Disk that a conversion takes at its peak: an artefact that it replaces stays until the new one is complete. */
+export async function predictDisk(
+  files: readonly LaidOutFile[],
+  place: ArtefactPlace,
+): Promise<{ diskBytes: number; freeBytes: number }> {
+  let diskBytes = 0;
+  for (const [i, { byteLength }] of files.entries())
+    diskBytes += byteLength + (await existingBytes(place.files[i].final));
+  for (const _ of allPieces(files)) diskBytes += SIDECAR_BYTES;
+  const { bavail, bsize } = await statfs(dirname(resolve(place.out)));
+  return { diskBytes, freeBytes: bavail * bsize };
+}
