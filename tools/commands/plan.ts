@@ -32,7 +32,7 @@ export const planCommand: CommandModule<CommonArgs, Args> = {
       .option("benchmark", {
         type: "boolean",
         default: true,
-        describe: "measure disks and kernels for about 4 s to predict a time; --no-benchmark does not",
+        describe: "measure disks and kernels for about 3 s to predict a time; --no-benchmark does not",
       })
       .nargs({ imatrix: 1, out: 1 })
       .check(({ workers }) => {

@@ -15,7 +15,7 @@ export interface Conversion {
 }
 
 /** Code and heap of a worker thread, with its kernels loaded. */
-const WORKER_BYTES = 12 * 2 ** 20;
+const WORKER_BYTES = 24 * 2 ** 20;
 /** A piece's record while the conversion runs, and what the manifest makes of it. */
 const RECORD_BYTES = 1536;
 /** Journal, table and manifest on disk, for a piece. */

@@ -1,4 +1,5 @@
 import { rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Piscina } from "piscina";
 import type { TensorSource } from "../checkpoint/source.ts";
@@ -39,15 +40,17 @@ export interface ConversionRates {
 /** Classes beyond this share of all values are not measured. */
 const COVERED = 0.995;
 const MAX_CLASSES = 6;
-/** All classes together take about so long; a sample that took less than half was too small. */
-const BUDGET_SECONDS = 1.5;
+/** Processor time, per worker, that all classes together take about; a sample that took less than half was too small. */
+const BUDGET_SECONDS = 1;
 /** At least this share of it for every class: a short measurement is mostly noise. */
 const MIN_SHARE = 0.08;
+/** On a machine that is busy with other things the samples end here, whatever they got. */
+const MAX_SECONDS = 8;
 /** A first sample, and how much larger the next may be: the first says little. */
 const PILOT_VALUES = 1 << 17;
 const MAX_GROWTH = 16;
 /** What one class reads at most. */
-const MAX_SAMPLE_VALUES = 1 << 28;
+const MAX_SAMPLE_VALUES = 1 << 27;
 /** Pieces of a sample per worker: the last one's wait for the others is then a small part of the time. */
 const PIECES_PER_WORKER = 8;
 
@@ -55,6 +58,9 @@ const PIECES_PER_WORKER = 8;
  * Runs the conversion itself, workers, slabs, checks and writes, on some rows of every class of a plan, on more and more
  * of them until the time can be trusted. Their source was read before, and nothing is synced: this is what processor
  * and memory take; what the disk takes is measured apart.
+ *
+ * What a class costs is counted in processor time, which other processes disturb little; how much of it passes in a
+ * second comes from all classes together.
  */
 export async function measureConversion(
   classes: readonly WorkClass[],
@@ -62,6 +68,7 @@ export async function measureConversion(
 ): Promise<ConversionRates> {
   const chosen = worthMeasuring(classes);
   const pieces = PIECES_PER_WORKER * options.workers;
+  const budget = BUDGET_SECONDS * Math.min(options.workers, availableParallelism());
   const pool = startWorkers(options.workers);
   try {
     const startedMs = performance.now();
@@ -73,13 +80,15 @@ export async function measureConversion(
       const warmUp = sampleOf(chosen[0], { values: PILOT_VALUES, pieces: options.workers });
       const times = await timeGroups([warmUp, ...samples], options, pool);
       startSeconds ??= (times.firstMs - startedMs) / 1000;
-      const seconds = times.seconds.slice(1);
       const values = samples.map((sample) => sample.reduce((sum, tensor) => sum + valuesOf(tensor), 0));
-      const perValue = seconds.map((each, i) => each / values[i]);
-      const next = nextSizes(chosen, perValue, values);
-      const spent = seconds.reduce((sum, each) => sum + each, 0);
-      if (spent >= BUDGET_SECONDS / 2 || next.every((size, i) => size <= values[i]))
-        return { startSeconds, classes: ratesOf(classes, chosen, perValue) };
+      const perValue = times.cpuSeconds.slice(1).map((seconds, i) => seconds / values[i]);
+      const spent = times.cpuSeconds.slice(1).reduce((sum, each) => sum + each, 0);
+      const next = nextSizes({ chosen, perValue, measured: values, budget });
+      const late = performance.now() - startedMs > 1000 * MAX_SECONDS;
+      if (late || spent >= budget / 2 || next.every((size, i) => size <= values[i])) {
+        const concurrency = spent / times.seconds.slice(1).reduce((sum, each) => sum + each, 0);
+        return { startSeconds, classes: ratesOf({ classes, chosen, perValue, concurrency }) };
+      }
       sizes = next;
     }
   } finally {
@@ -87,17 +96,23 @@ export async function measureConversion(
   }
 }
 
+interface Measured {
+  readonly chosen: readonly WorkClass[];
+  /** Processor seconds of a value, by chosen class. */
+  readonly perValue: readonly number[];
+}
+
 /** Sizes of samples that share the budget out as the whole conversion would its time. */
-function nextSizes(
-  chosen: readonly WorkClass[],
-  secondsPerValue: readonly number[],
-  measured: readonly number[],
-): number[] {
-  const seconds = chosen.map(({ values }, i) => values * secondsPerValue[i]);
+function nextSizes({
+  chosen,
+  perValue,
+  measured,
+  budget,
+}: Measured & { readonly measured: readonly number[]; readonly budget: number }): number[] {
+  const seconds = chosen.map(({ values }, i) => values * perValue[i]);
   const total = seconds.reduce((sum, each) => sum + each, 0);
   return chosen.map(({ values }, i) => {
-    const budget = BUDGET_SECONDS * Math.max(MIN_SHARE, seconds[i] / total);
-    const wanted = Math.round(budget / secondsPerValue[i]);
+    const wanted = Math.round((budget * Math.max(MIN_SHARE, seconds[i] / total)) / perValue[i]);
     return Math.min(values, MAX_SAMPLE_VALUES, MAX_GROWTH * measured[i], wanted);
   });
 }
@@ -114,18 +129,28 @@ function worthMeasuring(classes: readonly WorkClass[]): WorkClass[] {
   return chosen;
 }
 
-function ratesOf(
-  classes: readonly WorkClass[],
-  chosen: readonly WorkClass[],
-  secondsPerValue: readonly number[],
-): ClassRate[] {
+/** `concurrency`: processor seconds that pass in a second. */
+function ratesOf({
+  classes,
+  chosen,
+  perValue,
+  concurrency,
+}: Measured & { readonly classes: readonly WorkClass[]; readonly concurrency: number }): ClassRate[] {
   const values = chosen.reduce((sum, work) => sum + work.values, 0);
-  const mean = chosen.reduce((sum, work, i) => sum + work.values * secondsPerValue[i], 0) / values;
+  const mean = chosen.reduce((sum, work, i) => sum + work.values * perValue[i], 0) / values;
   return classes.map((work) => {
     const at = chosen.indexOf(work);
-    const seconds = at < 0 ? mean : secondsPerValue[at];
-    return { name: work.name, values: work.values, valuesPerSecond: 1 / seconds, measured: at >= 0 };
+    const valuesPerSecond = concurrency / (at < 0 ? mean : perValue[at]);
+    return { name: work.name, values: work.values, valuesPerSecond, measured: at >= 0 };
   });
+}
+
+interface GroupTimes {
+  /** When the very first piece was finished. */
+  readonly firstMs: number;
+  /** By group. */
+  readonly seconds: readonly number[];
+  readonly cpuSeconds: readonly number[];
 }
 
 /** Converts groups of matrices one after the other; a group's time ends with its last piece. */
@@ -133,7 +158,7 @@ async function timeGroups(
   groups: readonly (readonly PlannedTensor[])[],
   { source, importance, folder, workers }: BenchmarkOptions,
   pool: Piscina,
-): Promise<{ firstMs: number; seconds: number[] }> {
+): Promise<GroupTimes> {
   const tensors = groups.flat();
   const file = layOut(tensors);
   await readAhead(tensors, source);
@@ -141,19 +166,15 @@ async function timeGroups(
   const output = await openUnfinished(path);
   // Without a name it goes when it is closed, and with this process at the latest.
   await rm(path);
-  const finishedMs: number[] = [];
-  const startedMs = performance.now();
+  const [started, clocks]: [Clock, Clock[]] = [readClock(), []];
   try {
-    const journal = timekeeper(finishedMs);
-    const finished = new Map();
-    const outputs = [output];
     await convertPlan({
       source,
       importance,
       files: [file],
-      outputs,
-      journal,
-      finished,
+      outputs: [output],
+      journal: timekeeper(clocks),
+      finished: new Map(),
       workers,
       progress: silentProgress,
       pool,
@@ -161,26 +182,39 @@ async function timeGroups(
   } finally {
     await output.close();
   }
-  const ends = endsOf(groups, file, finishedMs);
+  const ends = endsOf(groups, file, clocks);
+  const between = (clock: keyof Clock) =>
+    ends.map((end, i) => Math.max(1e-6, (end[clock] - (ends[i - 1] ?? started)[clock]) / 1000));
   return {
-    firstMs: Math.min(...finishedMs),
-    seconds: ends.map((end, i) => Math.max(1e-5, (end - (i === 0 ? startedMs : ends[i - 1])) / 1000)),
+    firstMs: clocks.reduce((first, { wallMs }) => Math.min(first, wallMs), Number.POSITIVE_INFINITY),
+    seconds: between("wallMs"),
+    cpuSeconds: between("cpuMs"),
   };
+}
+
+interface Clock {
+  readonly wallMs: number;
+  /** Of all threads of this process. */
+  readonly cpuMs: number;
+}
+
+function readClock(): Clock {
+  const { user, system } = process.cpuUsage();
+  return { wallMs: performance.now(), cpuMs: (user + system) / 1000 };
 }
 
 /** When the last piece of every group, and of those before it, was finished. */
 function endsOf(
   groups: readonly (readonly PlannedTensor[])[],
   file: LaidOutFile,
-  finishedMs: readonly number[],
-): number[] {
+  clocks: readonly Clock[],
+): Clock[] {
   const groupOf = new Map(groups.flatMap((group, i) => group.map((tensor) => [tensor, i] as const)));
-  const ends = groups.map(() => 0);
-  for (const { number, piece } of allPieces([file])) {
-    const group = groupOf.get(piece.tensor) as number;
-    ends[group] = Math.max(ends[group], finishedMs[number]);
-  }
-  return ends.map((_, i) => Math.max(...ends.slice(0, i + 1)));
+  const ends = groups.map((): Clock => ({ wallMs: 0, cpuMs: 0 }));
+  for (const { number, piece } of allPieces([file]))
+    for (let i = groupOf.get(piece.tensor) as number; i < groups.length; i++)
+      if (clocks[number].wallMs > ends[i].wallMs) ends[i] = clocks[number];
+  return ends;
 }
 
 function layOut(tensors: readonly PlannedTensor[]): LaidOutFile {
@@ -197,11 +231,11 @@ function layOut(tensors: readonly PlannedTensor[]): LaidOutFile {
 }
 
 /** A journal that keeps nothing but the time at which each piece was finished. */
-const timekeeper = (finishedMs: number[]): Journal => ({
+const timekeeper = (clocks: Clock[]): Journal => ({
   finished: new Map(),
   count: () => 0,
   async record({ piece }) {
-    finishedMs[piece] = performance.now();
+    clocks[piece] = readClock();
   },
   async flush() {},
   async close() {},
