@@ -33,8 +33,19 @@ const importanceNote = (importance: string): string =>
       ? "; errors weighed by the importance file"
       : "";
 
+/** Classes below this share of the bytes are added up in one row. */
+const SHOWN_SHARE = 0.002;
+
 function renderClasses({ classes }: PlanReport): string {
   const total = classes.reduce((sum, row) => sum + row.byteLength, 0);
+  const share = (byteLength: number): string => `${((100 * byteLength) / total).toFixed(1)} %`;
+  const small = classes.filter(({ byteLength }) => byteLength < SHOWN_SHARE * total);
+  const large = classes.filter((row) => !small.includes(row));
+  const rest = { tensors: 0, byteLength: 0 };
+  for (const { tensors, byteLength } of small) {
+    rest.tensors += tensors;
+    rest.byteLength += byteLength;
+  }
   return renderTable(
     [
       { title: "role" },
@@ -44,16 +55,30 @@ function renderClasses({ classes }: PlanReport): string {
       { title: "bytes", align: "right" },
       { title: "share", align: "right" },
     ],
-    [...classes]
-      .sort((a, b) => b.byteLength - a.byteLength)
-      .map((row) => [
-        row.file === "mtp" ? `${row.role} (mtp)` : row.role,
-        row.from,
-        row.to,
-        formatCount(row.tensors),
-        formatBytes(row.byteLength),
-        `${((100 * row.byteLength) / total).toFixed(1)} %`,
-      ]),
+    [
+      ...large
+        .sort((a, b) => b.byteLength - a.byteLength)
+        .map((row) => [
+          row.file === "mtp" ? `${row.role} (mtp)` : row.role,
+          row.from,
+          row.to,
+          formatCount(row.tensors),
+          formatBytes(row.byteLength),
+          share(row.byteLength),
+        ]),
+      ...(small.length > 0
+        ? [
+            [
+              "small ones",
+              "",
+              "",
+              formatCount(rest.tensors),
+              formatBytes(rest.byteLength),
+              share(rest.byteLength),
+            ],
+          ]
+        : []),
+    ],
   );
 }
 
@@ -71,7 +96,14 @@ function renderFiles({ files }: PlanReport): string[] {
   return shown.length === files.length ? lines : [...lines, `  and ${files.length - shown.length} more`];
 }
 
+/** Machines that do not hold a model are many; those that come nearest are shown. */
+const SHOWN_TOO_SMALL = 2;
+
 function renderMachines({ machines, cache }: PlanReport): string {
+  const tooSmall = machines
+    .filter(({ placement }) => placement === "none")
+    .sort((a, b) => b.freeBytes - a.freeBytes);
+  const hidden = new Set(tooSmall.slice(SHOWN_TOO_SMALL));
   const contexts = CONTEXTS.map(
     (context) => `${formatBytes(cacheBytes(cache, context))} at ${contextName(context)}`,
   );
@@ -83,19 +115,24 @@ function renderMachines({ machines, cache }: PlanReport): string {
         { title: "context", align: "right" },
         { title: "spare", align: "right" },
       ],
-      machines.map((fit) => [
-        fit.title,
-        fit.placement === "none" ? "no" : fit.placement === "device" ? "yes" : fit.placement,
-        fit.context === 0 ? "" : contextName(fit.context),
-        spare(fit),
-      ]),
+      machines
+        .filter((fit) => !hidden.has(fit))
+        .map((fit) => [
+          fit.title,
+          fit.placement === "none" ? "no" : fit.placement === "device" ? "yes" : fit.placement,
+          fit.context === 0 ? "" : contextName(fit.context),
+          spare(fit),
+        ]),
     ),
+    ...(hidden.size > 0 ? [`${hidden.size} more lack at least ${lackOf(tooSmall[SHOWN_TOO_SMALL])}`] : []),
     `cache of one sequence: ${contexts.join(", ")}`,
   ].join("\n");
 }
 
-const spare = ({ freeBytes }: MachineFit): string =>
-  freeBytes < 0 ? `lacks ${formatBytes(-freeBytes)}` : formatBytes(freeBytes);
+const lackOf = ({ freeBytes }: MachineFit): string => formatBytes(-freeBytes);
+
+const spare = (fit: MachineFit): string =>
+  fit.freeBytes < 0 ? `lacks ${lackOf(fit)}` : formatBytes(fit.freeBytes);
 
 const contextName = (tokens: number): string =>
   tokens < 2 ** 20 ? `${tokens / 1024}k` : `${tokens / 2 ** 20}M`;

@@ -102,7 +102,7 @@ async function predictHere(
   const here = {
     workers,
     kernels,
-    memoryBytes: predictMemory(planned, workers, process.memoryUsage.rss()),
+    memoryBytes: predictMemory(files, workers, process.memoryUsage.rss()),
     ...(await predictDisk(files, place)),
   };
   if (!benchmark) return here;

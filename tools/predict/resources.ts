@@ -1,41 +1,39 @@
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import type { TensorSource } from "../checkpoint/source.ts";
-import type { ImportanceFile } from "../formats/imatrix/reader.ts";
 import { existingBytes } from "../lib/files.ts";
-import { allPieces, slabBytes, slabCount } from "../quantize/convert-plan.ts";
+import { allPieces, slabCount } from "../quantize/convert-plan.ts";
 import type { LaidOutFile } from "../quantize/layout-files.ts";
 import { splitTasks } from "../quantize/pieces.ts";
 import type { ArtefactPlace } from "../quantize/place.ts";
 
-export interface Conversion {
-  readonly source: TensorSource;
-  readonly importance: ImportanceFile | undefined;
-  readonly files: readonly LaidOutFile[];
-}
-
-/** Code and heap of a worker thread, with its kernels loaded. */
+/** Code, heap and kernels of a worker thread. */
 const WORKER_BYTES = 24 * 2 ** 20;
+/** What the main thread's heap grows by while it works. */
+const HEAP_BYTES = 20 * 2 ** 20;
 /** A piece's record while the conversion runs, and what the manifest makes of it. */
 const RECORD_BYTES = 1536;
 /** Journal, table and manifest on disk, for a piece. */
 const SIDECAR_BYTES = 700;
 
 /** Peak resident memory of a conversion by so many workers. `baseBytes`: a process that has opened and planned it. */
-export function predictMemory(conversion: Conversion, workers: number, baseBytes: number): number {
-  const slabs = slabCount(workers) * slabBytes(conversion);
-  let [taskValues, pieces] = [0, 0];
-  for (const { piece } of allPieces(conversion.files)) {
+export function predictMemory(files: readonly LaidOutFile[], workers: number, baseBytes: number): number {
+  let [slabBytes, taskValues, pieces] = [0, 0, 0];
+  for (const { piece } of allPieces(files)) {
     pieces++;
-    // The first task is the largest.
-    for (const { task } of splitTasks(piece, { expertCount: 0, importance: false })) {
-      taskValues = Math.max(taskValues, task.rows * task.rowLength);
-      break;
-    }
+    // The first task is the largest. A slab may be larger than that, but what nobody touches takes no memory.
+    const [first] = splitTasks(piece, { expertCount: 0, importance: true });
+    slabBytes = Math.max(slabBytes, first.slabBytes);
+    taskValues = Math.max(taskValues, first.task.rows * first.task.rowLength);
   }
   // Every worker decodes its rows once before encoding and once after.
   const scratch = 2 * 4 * taskValues;
-  return baseBytes + slabs + workers * (WORKER_BYTES + scratch) + pieces * RECORD_BYTES;
+  return (
+    baseBytes +
+    HEAP_BYTES +
+    slabCount(workers) * slabBytes +
+    workers * (WORKER_BYTES + scratch) +
+    pieces * RECORD_BYTES
+  );
 }
 
 /** Disk that a conversion takes at its peak: an artefact that it replaces stays until the new one is complete. */

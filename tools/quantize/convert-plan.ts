@@ -116,10 +116,7 @@ interface Run extends ConvertOptions {
   failure: unknown;
 }
 
-const splitOptions = (
-  { source, importance }: Pick<ConvertOptions, "source" | "importance">,
-  piece: Piece,
-) => ({
+const splitOptions = ({ source, importance }: ConvertOptions, piece: Piece) => ({
   expertCount: source.config.expertCount,
   importance:
     importanceOf(piece.tensor, { file: importance, expertCount: source.config.expertCount }) !== "none",
@@ -129,7 +126,7 @@ const splitOptions = (
 export const slabCount = (workers: number): number => 2 * workers + 1;
 
 /** What a slab must hold. With their number, what bounds the memory of a run. */
-export function slabBytes(options: Pick<ConvertOptions, "source" | "files" | "importance">): number {
+function slabBytes(options: ConvertOptions): number {
   let largest = 0;
   let scanned = 0;
   for (const { piece } of allPieces(options.files)) {
