@@ -1,12 +1,21 @@
+import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { TensorSource } from "../../tools/checkpoint/source.ts";
+import { DEMO_CHECKPOINT } from "../../tools/demo/embedded.ts";
 import { takeCensus } from "../../tools/model/census.ts";
 import { parseConfig } from "../../tools/model/config.ts";
+import type { PlanRequest } from "../../tools/plan/choose-plan.ts";
 import { fitOn, knownMachines, type Machine, parseMachine } from "../../tools/plan/machines.ts";
 import { cacheBytes, cacheSize, computeBytes, type ModelNeeds, modelNeeds } from "../../tools/plan/memory.ts";
 import { plannedTensors } from "../../tools/plan/output-plan.ts";
 import { planOutput } from "../../tools/plan/plan-output.ts";
+import type { PlanReport } from "../../tools/plan/plan-report.ts";
 import { shippedRecipes } from "../../tools/plan/recipe.ts";
+import { renderPlan } from "../../tools/plan/render-plan.ts";
 import { tensorBytes } from "../../tools/plan/storage.ts";
+import { planSource } from "../../tools/predict/make-plan.ts";
 import { predictTime } from "../../tools/predict/predict-time.ts";
 import { sampleOf } from "../../tools/predict/sample.ts";
 import { valuesOf, workOf } from "../../tools/predict/work.ts";
@@ -21,6 +30,60 @@ const flashPlan = (name: string) => {
   if (!recipe) throw new Error(`no recipe ${name}`);
   return planOutput(census, { recipe, format: recipe.formats[0], allowLarger: true });
 };
+
+describe("a release from its headers alone", () => {
+  const headers = (json: object): TensorSource => {
+    const config = parseConfig(json, "config.json");
+    return {
+      location: "release",
+      layout: "safetensors",
+      config,
+      tensors: releaseHeaders(config, "mtp", "official"),
+      files: [],
+      read: async () => {
+        throw new Error("a tensor was read");
+      },
+      readSidecar: async (name) =>
+        name === "tokenizer.json" ? readFileSync(join(DEMO_CHECKPOINT, name)) : undefined,
+      close: async () => {},
+    };
+  };
+  const planned = (json: object, request: PlanRequest) =>
+    planSource(headers(json), undefined, {
+      name: "release",
+      request,
+      workers: 8,
+      folder: tmpdir(),
+      kernels: "scalar",
+      benchmark: false,
+    });
+  const holding = ({ machines }: PlanReport): string[] =>
+    machines.filter(({ placement }) => placement !== "none").map(({ title }) => title);
+
+  test("Flash in 96 GiB: what holds it, and a page that says so", async () => {
+    const report = await planned(FLASH, { targetBytes: 96 * GiB });
+    const [model, sidecar] = report.files;
+    expect(model.byteLength).toBeLessThanOrEqual(96 * GiB);
+    expect(model.byteLength).toBeGreaterThan(94 * GiB);
+    expect(report.byteLength).toBe(model.byteLength + sidecar.byteLength);
+    expect(holding(report)).toContain("DGX Spark, 128 GB");
+    expect(holding(report)).not.toContain("Mac, 96 GB");
+    // Two gigabytes are the limit of quantize; eight workers are far below it.
+    expect(report.here.memoryBytes).toBeLessThan(2 * GiB);
+    const page = renderPlan(report, "x.plan.json");
+    for (const { name } of report.files) expect(page).toContain(name);
+    expect(page).toMatch(/^DGX Spark, 128 GB +yes +1M +\d/m);
+    expect(page).toMatch(/--imatrix/);
+    for (const line of page.split("\n")) expect(line).toBe(line.trimEnd());
+  });
+
+  test("Pro as it is needs a server", async () => {
+    const report = await planned(PRO, { recipe: "nvfp4" });
+    expect(holding(report)).toEqual(["8 x H200, 141 GB", "8 x B200, 180 GB"]);
+    expect(report.files.length).toBeGreaterThan(60);
+    expect(renderPlan(report, undefined)).toMatch(/and \d+ more$/m);
+  });
+});
 
 describe("memory", () => {
   // What the official inference code allocates for one sequence, counted from its buffers' shapes.
