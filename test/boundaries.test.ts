@@ -29,6 +29,16 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "reports",
     "kernels",
   ],
+  // A prediction runs the conversion itself on a sample.
+  "tools/predict": [
+    "tools/lib",
+    "tools/formats",
+    "tools/model",
+    "tools/checkpoint",
+    "tools/plan",
+    "tools/quantize",
+    "kernels",
+  ],
   "tools/validate": [
     "tools/artefact",
     "tools/lib",
@@ -90,7 +100,7 @@ const RESERVED: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/hub": ["tools/hub"],
   "@huggingface/gguf": ["tools/demo"],
   "node:worker_threads": ["tools/quantize", "kernels"],
-  piscina: ["tools/quantize", "tools/validate"],
+  piscina: ["tools/quantize", "tools/validate", "tools/predict"],
 };
 
 const WRITES = /\b(writeFile|appendFile|createWriteStream|writeFileSync|copyFile|rename|truncate|mkdir)\b/;

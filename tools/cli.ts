@@ -8,6 +8,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
+import { planCommand } from "./commands/plan.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { validateCommand } from "./commands/validate.ts";
 import { dataError, EXIT, printable, systemError, usageError, V4Error } from "./lib/errors.ts";
@@ -29,6 +30,7 @@ async function main(argv: readonly string[]): Promise<number> {
       .option("debug", { type: "boolean", default: false, describe: "print stacks with errors" })
       .config("config", "a YAML file of flags", readFlags)
       .command(inspectCommand)
+      .command(planCommand)
       .command(quantizeCommand)
       .command(validateCommand)
       .command(generateCommand)

@@ -8,7 +8,8 @@ export interface Stage {
 /** The stages in the order in which an artefact passes through them. */
 const PIPELINE = [
   { command: "inspect", input: "checkpoint", output: "census" },
-  { command: "quantize", input: "checkpoint and recipe", output: "artefact" },
+  { command: "plan", input: "census and recipe", output: "plan.json" },
+  { command: "quantize", input: "checkpoint and plan", output: "artefact" },
   { command: "validate", input: "artefact and checkpoint", output: "validation run" },
 ] as const satisfies readonly Stage[];
 

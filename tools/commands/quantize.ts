@@ -53,7 +53,7 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
     const { resolveSource } = await import("../hub/resolve.ts");
     const { sourceDigest } = await import("../checkpoint/source-identity.ts");
     const { choosePlan } = await import("../plan/choose-plan.ts");
-    const { isGguf } = await import("../plan/recipe.ts");
+    const { artefactName } = await import("../quantize/place.ts");
     const { quantize } = await import("../quantize/quantize.ts");
     const { renderQuantize } = await import("../quantize/render.ts");
     const { interruptSignal } = await import("../lib/interrupt.ts");
@@ -64,7 +64,7 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
     const result = await quantize({
       path,
       planFor: (census, source) => choosePlan(census, request, sourceDigest(source)),
-      out: args.out ?? ((plan) => `${name}-${plan.recipe.name}${isGguf(plan.format) ? ".gguf" : ""}`),
+      out: args.out ?? ((plan) => artefactName(name, plan)),
       imatrix: args.imatrix,
       workers: args.workers,
       force: args.force,

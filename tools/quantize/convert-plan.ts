@@ -48,7 +48,18 @@ export interface ConvertOptions {
   readonly workers: number;
   readonly progress: ProgressReporter;
   readonly signal?: AbortSignal | undefined;
+  /** Workers that are running already and go on afterwards; else the conversion has its own. */
+  readonly pool?: Piscina;
 }
+
+/** Starts the threads of a conversion. */
+export const startWorkers = (workers: number): Piscina =>
+  new Piscina({
+    filename: distModule("tools/quantize/worker"),
+    name: "run",
+    minThreads: workers,
+    maxThreads: workers,
+  });
 
 /**
  * Converts every piece that is not finished: tensors go disk → slab → worker → slab → disk, in bounded memory, to fixed
@@ -56,16 +67,11 @@ export interface ConvertOptions {
  */
 export async function convertPlan(options: ConvertOptions): Promise<ReadonlyMap<number, PieceRecord>> {
   const { files, finished, workers, signal, journal } = options;
-  const pool = new Piscina({
-    filename: distModule("tools/quantize/worker"),
-    name: "run",
-    minThreads: workers,
-    maxThreads: workers,
-  });
+  const pool = options.pool ?? startWorkers(workers);
   const run: Run = {
     ...options,
     pool,
-    slabs: createSlabPool(2 * workers + 1, slabBytes(options)),
+    slabs: createSlabPool(slabCount(workers), slabBytes(options)),
     failure: undefined,
     prepare: createPreparer({
       source: options.source,
@@ -99,7 +105,7 @@ export async function convertPlan(options: ConvertOptions): Promise<ReadonlyMap<
     if (run.failure !== undefined) throw run.failure;
     return records;
   } finally {
-    await pool.destroy();
+    if (!options.pool) await pool.destroy();
   }
 }
 
@@ -116,7 +122,10 @@ const splitOptions = ({ source, importance }: ConvertOptions, piece: Piece) => (
     importanceOf(piece.tensor, { file: importance, expertCount: source.config.expertCount }) !== "none",
 });
 
-/** One slab per worker in work, one each being read, and one being written: what bounds the memory of a run. */
+/** Slabs of a conversion: one per worker in work, one each being read, and one being written. */
+export const slabCount = (workers: number): number => 2 * workers + 1;
+
+/** What a slab must hold. With their number, what bounds the memory of a run. */
 function slabBytes(options: ConvertOptions): number {
   let largest = 0;
   let scanned = 0;

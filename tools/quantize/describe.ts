@@ -1,21 +1,9 @@
 import type { CertifiedClass, Manifest } from "../artefact/manifest-file.ts";
-import type { TensorRole } from "../model/inventory.ts";
-import { type OutputPlan, type PlannedFile, plannedTensors } from "../plan/output-plan.ts";
-import { type Storage, tensorBytes } from "../plan/storage.ts";
+import { bitsPerWeight, classesOf, type OutputClass } from "../plan/output-classes.ts";
 import { type AccountedTensor, accountFor, countDispositions, type Disposition } from "./account.ts";
 import type { PieceRecord } from "./journal.ts";
 import { changedBySource } from "./manifest.ts";
 import type { Stage } from "./quantize.ts";
-
-/** Output tensors of one role and storage, added up. */
-export interface OutputClass {
-  readonly role: TensorRole;
-  readonly file: PlannedFile["kind"];
-  readonly from: string;
-  readonly to: Storage;
-  readonly tensors: number;
-  readonly byteLength: number;
-}
 
 export interface QuantizeResult {
   readonly status: "done" | "up to date" | "dry run";
@@ -52,12 +40,6 @@ export function describeResult(
   { status, records, manifest, resumed }: Outcome,
 ): QuantizeResult {
   const tensors = accountFor(plan, changedBySource(files, records));
-  const weights = plan.census.entries
-    .filter(({ spec }) => spec.block.kind !== "mtp" && spec.role !== "tid2eid")
-    .reduce((sum, { spec }) => sum + spec.shape.reduce((product, dimension) => product * dimension, 1), 0);
-  const modelBytes = files
-    .filter(({ file }) => file.kind === "model")
-    .reduce((sum, { byteLength }) => sum + byteLength, 0);
   return {
     status,
     recipe: `${plan.recipe.name}@${plan.recipe.version}`,
@@ -70,7 +52,7 @@ export function describeResult(
       byteLength: [...source.tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0),
       tensors: source.tensors.size,
     },
-    bitsPerWeight: (8 * modelBytes) / weights,
+    bitsPerWeight: bitsPerWeight(plan, files),
     importance: facts.mode,
     elapsedMs: Date.now() - startedMs,
     resumed,
@@ -80,24 +62,4 @@ export function describeResult(
     ...(manifest && { digest: manifest.digest }),
     tensors,
   };
-}
-
-export function classesOf(plan: OutputPlan): OutputClass[] {
-  const classes = new Map<string, { -readonly [K in keyof OutputClass]: OutputClass[K] }>();
-  for (const { file, tensor } of plannedTensors(plan)) {
-    const { spec, format: from } = tensor.parts[0].entry;
-    const key = `${spec.role}/${from}/${tensor.storage}/${file.kind}`;
-    const sum = classes.get(key) ?? {
-      role: spec.role,
-      file: file.kind,
-      from,
-      to: tensor.storage,
-      tensors: 0,
-      byteLength: 0,
-    };
-    sum.tensors++;
-    sum.byteLength += tensor.outputs.reduce((bytes, output) => bytes + tensorBytes(output), 0);
-    classes.set(key, sum);
-  }
-  return [...classes.values()];
 }

@@ -4,8 +4,8 @@ import type { Manifest } from "../artefact/manifest-file.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import { MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES } from "../lib/limits.ts";
 import { PACKAGE_ROOT } from "../lib/package-root.ts";
+import { classesOf } from "../plan/output-classes.ts";
 import type { OutputPlan } from "../plan/output-plan.ts";
-import { classesOf } from "./describe.ts";
 import { configFiles, jsonFile, textFile } from "./folder-config.ts";
 import { modelCard } from "./model-card.ts";
 

@@ -1,8 +1,8 @@
 import type { CertifiedClass, Manifest } from "../artefact/manifest-file.ts";
 import { printable } from "../lib/errors.ts";
 import { formatBytes, formatCount } from "../lib/units.ts";
+import type { OutputClass } from "../plan/output-classes.ts";
 import type { OutputFormat } from "../plan/recipe.ts";
-import type { OutputClass } from "./describe.ts";
 
 /** What a format is called on the Hub, and who reads it as far as their sources and release notes say. */
 interface FormatFacts {

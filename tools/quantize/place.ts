@@ -16,6 +16,10 @@ export interface ArtefactPlace {
   readonly sidecar: string;
 }
 
+/** The output's name where the user gives none. */
+export const artefactName = (model: string, { recipe, format }: OutputPlan): string =>
+  `${model}-${recipe.name}${isGguf(format) ? ".gguf" : ""}`;
+
 /** Whether a name is one that an artefact with this stem, in whatever format, gives to a file or a folder. */
 export function isOutputOf(stem: string, name: string): boolean {
   const bare = name.replace(/\.gguf$/, "").replace(/-\d{5}-of-\d{5}$/, "");

@@ -1,0 +1,34 @@
+import { renderTable } from "../../lib/table.ts";
+import { type EngineVerdict, formatProblem } from "./verdict.ts";
+
+/** What stands in the column of reasons: the first problem, else the first note. */
+function reason({ problems, notes }: EngineVerdict): string {
+  const [problem] = problems;
+  if (!problem) return notes[0] ?? "";
+  const more = problems.length > 1 ? `, and ${problems.length - 1} more` : "";
+  return `${problem.why}: ${problem.where}${more}`;
+}
+
+/** Which engines load an artefact, a line each; `all` adds every problem and note. */
+export function renderEngines(verdicts: readonly EngineVerdict[], all: boolean): string {
+  const table = renderTable(
+    [{ title: "engine" }, { title: "loads" }, { title: "drafter" }, { title: all ? "rules of" : "why" }],
+    verdicts.map((verdict) => [
+      verdict.engine,
+      verdict.loads,
+      verdict.drafter ?? "",
+      all ? verdict.version : reason(verdict),
+    ]),
+  );
+  if (!all) return table;
+  const details = verdicts
+    .filter(({ problems, notes }) => problems.length + notes.length > 0)
+    .map(({ engine, problems, notes }) =>
+      [
+        `${engine}:`,
+        ...problems.map((problem) => `  ${formatProblem(problem)}`),
+        ...notes.map((note) => `  note: ${note}`),
+      ].join("\n"),
+    );
+  return [table, ...details].join("\n\n");
+}
