@@ -2,7 +2,6 @@ import type { EngineVerdict } from "./engines/verdict.ts";
 import type { MachineFit } from "./machines.ts";
 import type { CacheSize } from "./memory.ts";
 import type { OutputClass } from "./output-classes.ts";
-import type { OutputPlan } from "./output-plan.ts";
 import type { PlanFile } from "./plan-file.ts";
 
 /** Seconds of a conversion, and what they are made of. */

@@ -1,12 +1,19 @@
 import { renderTable } from "../../lib/table.ts";
 import { type EngineVerdict, formatProblem } from "./verdict.ts";
 
+/** A reason beyond this is cut: `inspect --engines` has all of them whole. */
+const REASON_LENGTH = 90;
+
 /** What stands in the column of reasons: the first problem, else the first note. */
 function reason({ problems, notes }: EngineVerdict): string {
   const [problem] = problems;
-  if (!problem) return notes[0] ?? "";
   const more = problems.length > 1 ? `, and ${problems.length - 1} more` : "";
-  return `${problem.why}: ${problem.where}${more}`;
+  const text = !problem
+    ? (notes[0] ?? "")
+    : problem.where === "artefact"
+      ? `needs ${problem.expected}${more}`
+      : `${problem.where}: ${problem.why}${more}`;
+  return text.length > REASON_LENGTH ? `${text.slice(0, REASON_LENGTH - 3)}...` : text;
 }
 
 /** Which engines load an artefact, a line each; `all` adds every problem and note. */
