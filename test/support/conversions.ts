@@ -51,7 +51,7 @@ export const commandOf = ({ source, out, recipe, splitBytes, imatrix, force }: C
 ];
 
 /** A signal that is found aborted when it is looked at for the n-th time: an interrupt at an exact moment. */
-export function interruptAt(look: number): AbortSignal {
+function interruptAt(look: number): AbortSignal {
   let looks = 0;
   const reason = new V4Error("interrupted", { what: "interrupted" });
   const isAborted = (): boolean => ++looks >= look;
