@@ -66,6 +66,9 @@ test("every shipped recipe covers every tensor of every release, in every format
       for (const format of recipe.formats) {
         const { files } = planOutput(release, { recipe, format, allowLarger: true });
         expect(files.length).toBe(isGguf(format) ? 2 : format === "mlx" ? shards - 1 : shards);
+        // What --bits picks is never larger and worse than passing through.
+        if (recipe.bits?.[format] !== undefined && storage === "official")
+          expect(planOutput(release, { recipe, format }).files).toHaveLength(files.length);
       }
   }
 });
@@ -95,10 +98,15 @@ test("a recipe that would quantize a pinned tensor, or has no rule for one, is r
     ["layers.3.attn.compressor.ape", "ape"],
     ["norm.weight", "norm"],
   ])
-    expect(() => storageFor(rules(`{roles: [${role}], format: q8_0}`), entry(name), 43)).toThrow(/pinned/);
-  expect(() => storageFor(rules("{roles: [head], format: q8_0}"), entry("embed.weight"), 43)).toThrow(
-    /no rule/,
-  );
+    expect(() =>
+      storageFor(rules(`{roles: [${role}], format: q8_0}`), entry(name), { format: "gguf", layerCount: 43 }),
+    ).toThrow(/pinned/);
+  expect(() =>
+    storageFor(rules("{roles: [head], format: q8_0}"), entry("embed.weight"), {
+      format: "gguf",
+      layerCount: 43,
+    }),
+  ).toThrow(/no rule/);
   expect(() => rules("{roles: [head], format: q9_9}")).toThrow(/format/);
 });
 

@@ -83,5 +83,5 @@ function patternsOf(classes: readonly (readonly string[])[]): string[][] {
 
 const patternOf = (module: string, anyNumber: boolean): string => {
   const parts = module.split(".").map((part) => (anyNumber && /^\d+$/.test(part) ? "\\d+" : part));
-  return `re:(.*\\.)?${parts.join("\\.")}$`;
+  return `re:.*${parts.join("\\.")}$`;
 };

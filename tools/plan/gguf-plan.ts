@@ -3,7 +3,7 @@ import { formatShape } from "../lib/shape.ts";
 import type { Census, CensusEntry } from "../model/census.ts";
 import { ds4DrafterName } from "../model/ds4-names.ts";
 import type { MtpChoice, PlannedFile, PlannedTensor } from "./output-plan.ts";
-import { type OutputFormat, type Recipe, storageFor } from "./recipe.ts";
+import { type OutputFormat, type Placement, type Recipe, storageFor } from "./recipe.ts";
 import { columnUnit, isScaled, type Storage, tensorsOf } from "./storage.ts";
 
 export interface GgufChoice {
@@ -21,7 +21,7 @@ export function planGgufFiles(census: Census, { recipe, format, mtp }: GgufChoic
   const drafter = census.entries.filter(({ spec }) => spec.block.kind === "mtp");
   const { layerCount } = census.config;
   const plan = (entries: readonly CensusEntry[], nameOf: NameOf): PlannedTensor[] =>
-    stacksOf(entries, nameOf).map(([name, stack]) => planTensor(name, stack, { recipe, layerCount }));
+    stacksOf(entries, nameOf).map(([name, stack]) => planTensor(name, stack, { recipe, format, layerCount }));
   const ggufName: NameOf = ({ spec }) => spec.gguf as string;
   const files: PlannedFile[] = [{ kind: "model", name: "model.gguf", tensors: plan(trunk, ggufName) }];
   if (mtp === "keep")
@@ -68,20 +68,19 @@ export function stacksOf(entries: readonly CensusEntry[], nameOf: NameOf): [stri
   return [...stacks];
 }
 
-interface TensorChoice {
+interface TensorChoice extends Placement {
   readonly recipe: Recipe;
-  readonly layerCount: number;
 }
 
 /** One matrix made of a stack of experts (along a new first axis), of the halves of a fusion (along columns), or of one tensor. */
 export function planTensor(
   name: string,
   stack: readonly CensusEntry[],
-  { recipe, layerCount }: TensorChoice,
+  { recipe, ...placement }: TensorChoice,
 ): PlannedTensor {
   const [first] = stack;
   const { shape, expert } = first.spec;
-  const storage = storageFor(recipe, first, layerCount);
+  const storage = storageFor(recipe, first, placement);
   if (storage === "source")
     throw dataError({
       what: `recipe ${recipe.name} keeps a tensor as it is stored, which a stack of experts or a GGUF cannot`,

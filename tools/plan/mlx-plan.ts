@@ -16,7 +16,7 @@ export function planMlxFiles(census: Census, { recipe, mtp, splitBytes }: Safete
     const { block } = stack[0].spec;
     const index = block.kind === "root" ? -1 : block.index;
     const tensors = blocks.get(index) ?? [];
-    tensors.push(planTensor(name, stack, { recipe, layerCount }));
+    tensors.push(planTensor(name, stack, { recipe, format: "mlx", layerCount }));
     blocks.set(index, tensors);
   }
   return nameShards([...blocks.values()].flatMap((tensors) => splitShards(tensors, splitBytes)));

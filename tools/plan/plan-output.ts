@@ -32,8 +32,8 @@ export function planOutput(census: Census, choice: PlanChoice): OutputPlan {
   const files = isGguf(format)
     ? splitGguf(planGgufFiles(census, { recipe, format, mtp }), format, choice.splitBytes)
     : format === "mlx"
-      ? planMlxFiles(census, { recipe, mtp, splitBytes })
-      : planSafetensorsFiles(census, { recipe, mtp, splitBytes });
+      ? planMlxFiles(census, { recipe, format, mtp, splitBytes })
+      : planSafetensorsFiles(census, { recipe, format, mtp, splitBytes });
   const plan: OutputPlan = { recipe, format, mtp, files, dropped: droppedNames(census, mtp), census };
   if (!choice.allowLarger) refuseLarger(plan);
   return plan;

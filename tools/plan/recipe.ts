@@ -42,6 +42,8 @@ export interface RecipeRule {
   /** Trunk layers it holds for: a range, both ends in it, or the last n. */
   readonly layers?: { readonly from: number; readonly to: number } | { readonly last: number } | undefined;
   readonly blocks?: readonly ("root" | "layer" | "mtp")[] | undefined;
+  /** Only where it is written as one of these. */
+  readonly formats?: readonly OutputFormat[] | undefined;
   /** One storage, or one by what the source is stored as. */
   readonly format: Storage | { readonly fp4?: Storage; readonly fp8?: Storage; readonly other: Storage };
 }
@@ -67,6 +69,7 @@ const RecipeYaml = v.strictObject({
         v.union([v.strictObject({ from: Count, to: Count }), v.strictObject({ last: Count })]),
       ),
       blocks: v.optional(v.array(v.picklist(["root", "layer", "mtp"]))),
+      formats: v.optional(v.array(FormatName)),
       format: v.union([
         StorageName,
         v.strictObject({
@@ -114,14 +117,21 @@ export function shippedRecipes(): readonly Recipe[] {
 export const recipeForBits = (bits: number, format: OutputFormat = "gguf"): Recipe | undefined =>
   shippedRecipes().find((recipe) => recipe.bits?.[format] === bits);
 
+/** What else a rule may ask for. */
+export interface Placement {
+  readonly format: OutputFormat;
+  readonly layerCount: number;
+}
+
 /** How a recipe stores a tensor. A tensor without a rule, or a pinned one with a quantizing rule, is refused. */
-export function storageFor(recipe: Recipe, entry: CensusEntry, layerCount: number): Storage {
+export function storageFor(recipe: Recipe, entry: CensusEntry, { format, layerCount }: Placement): Storage {
   const { role, part, name, block } = entry.spec;
   const rule = recipe.rules.find(
     (candidate) =>
       candidate.roles.includes(role) &&
       (candidate.parts?.includes(part) ?? true) &&
       (candidate.blocks?.includes(block.kind) ?? true) &&
+      (candidate.formats?.includes(format) ?? true) &&
       (candidate.layers === undefined ||
         (block.kind === "layer" && inLayers(candidate.layers, block.index, layerCount))),
   );

@@ -3,11 +3,12 @@ import { dataError, usageError } from "../lib/errors.ts";
 import type { Census, CensusEntry } from "../model/census.ts";
 import { checkBlocks } from "./gguf-plan.ts";
 import type { MtpChoice, PlannedFile, PlannedTensor } from "./output-plan.ts";
-import { type Recipe, storageFor } from "./recipe.ts";
+import { type OutputFormat, type Recipe, storageFor } from "./recipe.ts";
 import { type OutputTensor, type Storage, tensorBytes, tensorsOf } from "./storage.ts";
 
 export interface SafetensorsChoice {
   readonly recipe: Recipe;
+  readonly format: OutputFormat;
   readonly mtp: MtpChoice;
   /** No shard is larger, unless one matrix is. */
   readonly splitBytes: number;
@@ -19,7 +20,7 @@ export interface SafetensorsChoice {
  */
 export function planSafetensorsFiles(
   census: Census,
-  { recipe, mtp, splitBytes }: SafetensorsChoice,
+  { recipe, format, mtp, splitBytes }: SafetensorsChoice,
 ): PlannedFile[] {
   if (mtp === "sidecar")
     throw usageError({
@@ -39,7 +40,7 @@ export function planSafetensorsFiles(
     const { block } = entry.spec;
     const key = block.kind === "root" ? "root" : `${block.kind}.${block.index}`;
     const tensors = blocks.get(key) ?? [];
-    tensors.push(planMatrix(entry, storageFor(recipe, entry, layerCount), pairs));
+    tensors.push(planMatrix(entry, storageFor(recipe, entry, { format, layerCount }), pairs));
     blocks.set(key, tensors);
   }
   return nameShards([...blocks.values()].flatMap((tensors) => splitShards(tensors, splitBytes)));
