@@ -1,5 +1,5 @@
 import type { DecodableFormat, Kernels } from "../../kernels/kernels.ts";
-import type { Int4Matrix } from "../../kernels/safetensors.ts";
+import type { Int4Matrix, MlxAffineMatrix } from "../../kernels/safetensors.ts";
 import type { SourceFormat } from "../model/census.ts";
 import type { ScaleKind } from "../model/scale-geometry.ts";
 
@@ -89,6 +89,8 @@ export function decodeRows(kernels: Kernels, rows: StoredRows, target: Float32Ar
   if (format === "nvfp4_groups" && scale) return decodeNvfp4(kernels, rows, scale, target);
   if (format === "int4_groups" && scale)
     return found("nan-scale", kernels.decodeInt4(int4Matrix(rows, scale), target));
+  if ((format === "mlx_affine4" || format === "mlx_affine8") && scale)
+    return found("nan-scale", kernels.decodeMlxAffine(mlxMatrix(rows, scale), target));
   return found("reserved-scale", kernels.decode(format as DecodableFormat, weight, target));
 }
 
@@ -137,6 +139,18 @@ function int4Matrix({ cols, weight, zeroPoints }: StoredRows, scale: StoredScale
     }),
   };
 }
+
+const mlxMatrix = (
+  { format, cols, weight, zeroPoints }: StoredRows,
+  scale: StoredScale,
+): MlxAffineMatrix => ({
+  rowLength: cols,
+  group: scale.blockCols as MlxAffineMatrix["group"],
+  bits: format === "mlx_affine4" ? 4 : 8,
+  packed: weight,
+  scales: scale.bytes,
+  biases: zeroPoints?.bytes ?? new Uint8Array(),
+});
 
 /** Eight rows share a word, and rows may begin within one: the kernel's begin with one. */
 function alignZeroPoints({ bytes, firstRow }: StoredBlocks, rows: number, rowGroups: number): Uint8Array {

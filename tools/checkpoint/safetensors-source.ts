@@ -9,6 +9,7 @@ import { parseStrictJson } from "../lib/strict-json.ts";
 import { parseConfig } from "../model/config.ts";
 import { officialName } from "../model/names.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
+import { isMlx, officialOfMlx } from "./mlx-tensors.ts";
 import type { TensorSource } from "./source.ts";
 
 const INDEX = "model.safetensors.index.json";
@@ -44,7 +45,8 @@ export async function openSafetensorsSource(folder: string): Promise<TensorSourc
       const { entries } = await readSafetensorsHeader(shard);
       return entries.map((entry): PlacedTensor => ({ ...entry, file: shard.path, shard }));
     });
-    const tensors = indexTensors(perShard.flat(), weightMap, folder);
+    const stored = indexTensors(perShard.flat(), weightMap, folder);
+    const tensors = isMlx(stored) ? officialOfMlx(stored, config) : stored;
     return {
       location: folder,
       layout: "safetensors",
@@ -111,8 +113,8 @@ function indexTensors(
   placed: readonly PlacedTensor[],
   weightMap: ReadonlyMap<string, string> | undefined,
   folder: string,
-): ReadonlyMap<string, StoredTensor> {
-  const tensors = new Map<string, StoredTensor>();
+): ReadonlyMap<string, PlacedTensor> {
+  const tensors = new Map<string, PlacedTensor>();
   for (const tensor of placed) {
     const mapped = weightMap?.get(tensor.name);
     if (weightMap && mapped !== basename(tensor.file))

@@ -10,13 +10,15 @@ import type { StoredTensor } from "./stored-tensor.ts";
 
 /**
  * What a weight's values are. `fp4` and `fp8` are codes with a scale tensor; `nvfp4_groups` and `int4_groups` (as ModelOpt
- * and compressed-tensors store them) have more tensors beside it; the rest stand alone, ggml's `nvfp4` blocks too.
+ * and compressed-tensors store them) and MLX's affine groups have more tensors beside it; the rest stand alone, ggml's `nvfp4` blocks too.
  */
 export type SourceFormat =
   | "fp4"
   | "fp8"
   | "nvfp4_groups"
   | "int4_groups"
+  | "mlx_affine4"
+  | "mlx_affine8"
   | Exclude<Dtype, "F8_E4M3" | "F8_E5M2" | "F8_E8M0" | "u8" | "bool">;
 
 /** One tensor of the model, found, paired with its scale and checked. */

@@ -1,8 +1,9 @@
 import { dataError } from "../lib/errors.ts";
+import { formatShape } from "../lib/shape.ts";
 import type { CensusEntry } from "./census.ts";
 import { expectDtype, expectShape } from "./expect.ts";
 import type { TensorSpec } from "./inventory.ts";
-import { int4Geometry, nvfp4Geometry } from "./scale-geometry.ts";
+import { groupGeometry, nvfp4Geometry } from "./scale-geometry.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
 /** One F32 factor of all the group scales of a tensor. */
@@ -12,10 +13,13 @@ export interface GlobalScale {
   readonly divides: boolean;
 }
 
-/** Zero points of 4 bits, a word for eight rows: `[ceil(out / 8), in / group]`. */
+/**
+ * Where the codes' zero lies: of INT4 as 4-bit codes, a word for eight rows `[ceil(out / 8), in / group]`; of MLX as the
+ * BF16 value of code 0, its bias, `[out, in / group]`.
+ */
 export interface ZeroPoints {
   readonly tensor: StoredTensor;
-  readonly blockRows: 8;
+  readonly blockRows: 1 | 8;
 }
 
 type Tensors = ReadonlyMap<string, StoredTensor>;
@@ -27,8 +31,10 @@ type Storage = Omit<CensusEntry, "spec">;
  * stored in another way, whatever its configuration says. Undefined if it is stored in neither.
  */
 export function groupStorage(spec: TensorSpec, tensors: Tensors): Storage | undefined {
-  if (spec.storage !== "matrix" && spec.storage !== "expert") return undefined;
   const weight = tensors.get(spec.name);
+  // MLX may hold embedding and head in groups too.
+  if (weight?.dtype === "u32") return mlxAffine(spec, weight, tensors);
+  if (spec.storage !== "matrix" && spec.storage !== "expert") return undefined;
   const packed = tensors.get(`${spec.name}_packed`);
   if (weight && packed)
     throw dataError({
@@ -77,7 +83,7 @@ function nvfp4(
 function packedInt4(spec: TensorSpec, weight: StoredTensor, tensors: Tensors): Storage {
   const [out, in_] = spec.shape;
   expectShape(weight, [out, in_ / 8]);
-  const scale = int4Geometry(spec.shape, partner(spec, weight, "weight_scale", tensors));
+  const scale = groupGeometry(spec.shape, partner(spec, weight, "weight_scale", tensors));
   const statedShape = partner(spec, weight, "weight_shape", tensors);
   expectDtype(statedShape, "i64");
   expectShape(statedShape, [2]);
@@ -100,6 +106,37 @@ function packedInt4(spec: TensorSpec, weight: StoredTensor, tensors: Tensors): S
     zeroPoints: { tensor: zeroPoints, blockRows: 8 },
     companions: [statedShape, zeroPoints],
   };
+}
+
+function mlxAffine(spec: TensorSpec, weight: StoredTensor, tensors: Tensors): Storage {
+  const [out, in_] = spec.shape;
+  const bits = (32 * (weight.shape[1] ?? 0)) / in_;
+  if (spec.shape.length !== 2 || (bits !== 4 && bits !== 8))
+    throw dataError({
+      what: "the words are no matrix in 4 or 8 bits",
+      file: weight.file,
+      tensor: weight.name,
+      expected: `${formatShape([out, in_ / 8])} or ${formatShape([out, in_ / 4])}`,
+      found: formatShape(weight.shape),
+    });
+  expectShape(weight, [out, (in_ * bits) / 32]);
+  const stem = spec.name.replace(/\.weight$/, "");
+  const [scales, biases] = ["scales", "biases"].map((kind) => {
+    const found = tensors.get(`${stem}.${kind}`);
+    if (!found)
+      throw dataError({
+        what: `the MLX weight has no ${kind}`,
+        file: weight.file,
+        tensor: weight.name,
+        expected: `a tensor ${stem}.${kind}`,
+      });
+    expectDtype(found, "bf16");
+    return found;
+  });
+  const scale = groupGeometry(spec.shape, scales);
+  expectShape(biases, scales.shape);
+  const zeroPoints = { tensor: biases, blockRows: 1 } as const;
+  return { format: `mlx_affine${bits}`, weight, scale, zeroPoints, companions: [biases] };
 }
 
 const partnerName = ({ name }: TensorSpec, suffix: string): string => name.replace(/weight$/, suffix);

@@ -65,8 +65,8 @@ export function nvfp4Geometry(logicalShape: readonly number[], scale: StoredTens
   return { tensor: scale, kind: "e4m3", blockRows: 1, blockCols: NVFP4_GROUP };
 }
 
-/** Reads the group size of INT4 `[out, in]` from the scale's shape `[out, in/group]`. */
-export function int4Geometry(logicalShape: readonly number[], scale: StoredTensor): ScaleGeometry {
+/** Reads the group size of INT4 or of MLX words `[out, in]` from the scale's shape `[out, in/group]`. */
+export function groupGeometry(logicalShape: readonly number[], scale: StoredTensor): ScaleGeometry {
   const [out, in_] = logicalShape;
   expectDtype(scale, "bf16", "f16");
   const group = in_ / (scale.shape[1] ?? 0);

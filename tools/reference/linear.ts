@@ -65,9 +65,16 @@ export function storedLinear(kernels: Kernels, matrix: StoredMatrix): Linear {
   };
 }
 
+const DECODED_FIRST: ReadonlySet<StoredRows["format"]> = new Set<StoredRows["format"]>([
+  "nvfp4_groups",
+  "int4_groups",
+  "mlx_affine4",
+  "mlx_affine8",
+]);
+
 /** What the products take as it is stored; undefined for formats that must be decoded first. */
 function weightsOf({ format, weight, scale }: StoredRows): Weights | undefined {
-  if (format === "nvfp4_groups" || format === "int4_groups") return undefined;
+  if (DECODED_FIRST.has(format)) return undefined;
   if (!scale) return { format: format as DecodableFormat, bytes: weight };
   const { kind, bytes, blockRows, blockCols, firstRow } = scale;
   if (format === "fp4") return { format: "fp4", codes: weight, scales: bytes };

@@ -10,6 +10,8 @@ const HOLDS: Readonly<Partial<Record<SourceFormat, readonly SourceFormat[]>>> = 
   fp8: ["bf16", "f32", "f64"],
   nvfp4_groups: ["f32", "f64"],
   int4_groups: ["f32", "f64"],
+  mlx_affine4: ["f32", "f64"],
+  mlx_affine8: ["f32", "f64"],
   bf16: ["f32", "f64"],
   f16: ["f32", "f64"],
   f32: ["f64"],

@@ -39,7 +39,12 @@ export function classOf(experts: readonly { readonly to: string; readonly promis
 }
 
 /** Bits per weight of formats with scales of their own, at their smallest groups; FP8 is the one not listed. */
-const SCALED_BITS: Readonly<Record<string, number>> = { fp4: 4.25, nvfp4_groups: 4.5, int4_groups: 4.5 };
+const SCALED_BITS: Readonly<Record<string, number>> = {
+  fp4: 4.25,
+  nvfp4_groups: 4.5,
+  int4_groups: 4.5,
+  mlx_affine4: 4.5,
+};
 
 function bitsPerWeight(name: Parameters<typeof traitsOf>[0]): number {
   const { blockBytes, blockLength } = traitsOf(name);
