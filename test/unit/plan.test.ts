@@ -177,6 +177,7 @@ describe("machines", () => {
 describe("time", () => {
   const rates = (valuesPerSecond: number) => ({
     startSeconds: 1,
+    concurrency: 1,
     classes: [{ name: "c", values: 1000, valuesPerSecond, measured: true }],
   });
   const work = { sourceBytes: 1000, outputBytes: 1000, tensors: 0, planSeconds: 2 };

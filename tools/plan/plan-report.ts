@@ -23,6 +23,8 @@ export interface Here {
   /** The kernel set that would run. */
   readonly kernels: string;
   readonly time?: PredictedTime;
+  /** Processors that were at work on the sample: fewer than workers on a busy machine. */
+  readonly concurrency?: number;
   readonly readBytesPerSecond?: number;
   readonly writeBytesPerSecond?: number;
   /** By source format and storage, all workers together. */

@@ -147,14 +147,15 @@ function renderHere(here: Here): string[] {
   ];
 }
 
-function renderTime(time: PredictedTime, { readBytesPerSecond, writeBytesPerSecond }: Here): string[] {
+function renderTime(time: PredictedTime, here: Here): string[] {
+  const { workers, concurrency = 0, readBytesPerSecond, writeBytesPerSecond } = here;
   const seconds = (value: number): string => formatDuration(1000 * value);
   const rate = (bytes: number | undefined): string => `${formatBytes(Math.round(bytes ?? 0))}/s`;
   const bound = { processor: "the processor", reading: "reading", writing: "writing" }[time.boundBy];
   return [
     `  time    ${seconds(time.seconds)}, bound by ${bound}`,
     `          ${[
-      `convert ${seconds(time.convertSeconds)}`,
+      `convert ${seconds(time.convertSeconds)}, ${concurrency.toFixed(1)} of ${workers} processors at work`,
       `read ${seconds(time.readSeconds)} at ${rate(readBytesPerSecond)}`,
       `write ${seconds(time.writeSeconds)} at ${rate(writeBytesPerSecond)}, ${seconds(time.syncSeconds)} of it at the end`,
     ].join("; ")}`,

@@ -3,8 +3,8 @@ import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { freemem } from "node:os";
 import { join } from "node:path";
 import { chooseKernels } from "../../kernels/load.ts";
+import { openUnfinished } from "../lib/disk.ts";
 import { systemError } from "../lib/errors.ts";
-import { openScratchFile } from "../lib/scratch-file.ts";
 
 export interface DiskRates {
   readonly readBytesPerSecond: number;
@@ -30,7 +30,6 @@ const RANGE_BYTES = 4 * 2 ** 20;
 const READ_SECONDS = 0.5;
 const MAX_RANGES = 96;
 const WRITE_BYTES = 256 * 2 ** 20;
-const SYNCED_BYTES = 16 * 2 ** 20;
 
 /** Measures the disks that a conversion would use, in about a second. */
 export async function measureDisks(options: DiskOptions): Promise<DiskRates> {
@@ -86,27 +85,25 @@ function locate(sizes: readonly number[], byte: number): { at: number; position:
   return { at, position: Math.floor(position / 4096) * 4096 };
 }
 
-/** Writes a file whose parts are synced while the next are written, as the system does in a long run. */
+/**
+ * Writes a file, then times its sync: until then the bytes are in memory, and bringing them there is the processor's
+ * work, which is measured with the conversion.
+ */
 async function measureWrites({ folder, outputBytes }: DiskOptions): Promise<number> {
   const byteLength = Math.min(WRITE_BYTES, Math.max(2 ** 20, outputBytes));
   const path = join(folder, `.v4kit-plan-${process.pid}.partial`);
-  const file = await openScratchFile(path);
+  const output = await openUnfinished(path);
   // Without a name it goes when it is closed, and with this process at the latest.
   await rm(path);
-  const part = new Float32Array(Math.min(SYNCED_BYTES, byteLength) / 4).map((_, i) => i);
-  const startedMs = performance.now();
+  const bytes = new Uint8Array(Math.min(RANGE_BYTES, byteLength)).map((_, i) => (i * 2_654_435_761) >>> 24);
   try {
-    const syncs: Promise<void>[] = [];
-    for (let done = 0; done < byteLength; done += part.byteLength) {
-      await file.write(part.subarray(0, Math.ceil((byteLength - done) / 4)), done / 4);
-      syncs.push(file.sync());
-    }
-    await Promise.all(syncs);
+    for (let done = 0; done < byteLength; done += bytes.length)
+      await output.write(bytes.subarray(0, Math.min(bytes.length, byteLength - done)), done);
+    const startedMs = performance.now();
+    await output.finish(byteLength);
     return byteLength / ((performance.now() - startedMs) / 1000);
-  } catch (error) {
-    throw systemError(error, folder);
   } finally {
-    await file.close();
+    await output.close();
   }
 }
 

@@ -117,6 +117,7 @@ async function predictHere(
   return {
     ...here,
     time: predictTime({ sourceBytes, outputBytes, tensors: source.tensors.size, planSeconds }, rates, disks),
+    concurrency: rates.concurrency,
     readBytesPerSecond: disks.readBytesPerSecond,
     writeBytesPerSecond: disks.writeBytesPerSecond,
     rates: rates.classes,
