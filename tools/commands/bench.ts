@@ -106,7 +106,11 @@ const recipesCommand: CommandModule<CommonArgs, RecipesArgs> = {
         default: "",
         describe: "recipes to make, e.g. ds4-q2,q3-k (default: all)",
       })
-      .option("chunks", { type: "number", default: 4, describe: "1,024 tokens each of held-out text, up to 23" })
+      .option("chunks", {
+        type: "number",
+        default: 4,
+        describe: "1,024 tokens each of held-out text, up to 23",
+      })
       .option("needles", {
         type: "number",
         default: 3,
