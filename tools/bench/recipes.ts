@@ -3,9 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sourceDigest } from "../checkpoint/source-identity.ts";
 import { DEMO_CHECKPOINT } from "../demo/embedded.ts";
-import { writeFileAtomic } from "../lib/disk.ts";
 import { V4Error } from "../lib/errors.ts";
-import { readOptionalFile, readSmallFile } from "../lib/files.ts";
 import { choosePlan } from "../plan/choose-plan.ts";
 import { isGguf, type OutputFormat, type Recipe, shippedRecipes } from "../plan/recipe.ts";
 import type { QuantizeResult } from "../quantize/describe.ts";
@@ -37,8 +35,6 @@ export interface RecipeBenchRow {
   /** Why the artefact could not be run. */
   readonly unread?: string;
 }
-
-const MAX_JSON_BYTES = 1 << 22;
 
 interface Made {
   readonly result: QuantizeResult;
@@ -92,19 +88,9 @@ async function makeRecipe(
     dryRun: false,
     quiet: true,
   });
-  if (!isGguf(format)) await completeFolder(result.out);
   const { importance, bitsPerWeight, outputs } = result;
   const byteLength = outputs.reduce((sum, output) => sum + output.byteLength, 0);
   return { result, row: { recipe: recipe.name, format, importance, byteLength, bitsPerWeight } };
-}
-
-/** Gives a folder the source's configuration and tokenizer where it has none: tensors say themselves how they are stored. */
-async function completeFolder(folder: string): Promise<void> {
-  for (const name of ["config.json", "tokenizer.json"]) {
-    const path = join(folder, name);
-    if ((await readOptionalFile(path, MAX_JSON_BYTES)) === undefined)
-      await writeFileAtomic(path, await readSmallFile(join(DEMO_CHECKPOINT, name), MAX_JSON_BYTES));
-  }
 }
 
 async function sourceRow(

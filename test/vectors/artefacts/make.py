@@ -17,7 +17,6 @@ pip install gguf numpy safetensors torch compressed-tensors "mlx[cpu]"
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -256,9 +255,6 @@ with tempfile.TemporaryDirectory() as name:
         must(quantize(CHECKPOINT, recipe, path))
         tensors = load_folder(path)
         keep_folder(tensors, recipe)
-        for file in ("config.json", "tokenizer.json"):
-            if not (path / file).exists():
-                shutil.copy(pathlib.Path(CHECKPOINT) / file, path / file)
         error = quantize(path, "f32", twin)
         print(recipe, f"NOT COMPARED WHOLE: {error}" if error else f"{compare_folder(tensors, recipe, twin)} values of experts")
 
