@@ -8,7 +8,7 @@ import { type OutputFormat, type Recipe, type RecipeRule, shippedRecipes } from 
 import { tensorBytes } from "./storage.ts";
 
 /** Bytes of a plan's tensors in the model's own files. */
-export function modelBytes(plan: OutputPlan): number {
+function modelBytes(plan: OutputPlan): number {
   let sum = 0;
   for (const { file, tensor } of plannedTensors(plan))
     if (file.kind === "model")

@@ -39,7 +39,7 @@ export function choosePlan(census: Census, request: PlanRequest, sourceDigest: s
 }
 
 /** A shipped recipe by name, or one from a file. */
-export function findRecipe(name: string): Recipe {
+function findRecipe(name: string): Recipe {
   const shipped = shippedRecipes();
   const found = shipped.find((recipe) => recipe.name === name);
   if (found) return found;

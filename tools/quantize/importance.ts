@@ -42,7 +42,7 @@ export interface MeasuredBy {
   readonly expertCount: number;
 }
 
-export function importanceMode(plan: OutputPlan, file: ImportanceFile | undefined): ImportanceMode {
+function importanceMode(plan: OutputPlan, file: ImportanceFile | undefined): ImportanceMode {
   if (file) return "imatrix";
   for (const { tensor } of plannedTensors(plan)) if (LOW_BITS.has(tensor.storage)) return "weight-energy";
   return "none";
