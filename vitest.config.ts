@@ -7,6 +7,8 @@ export default defineConfig({
     setupFiles: ["test/support/seed.ts"],
     globalSetup: ["test/build-first.ts"],
     pool: "forks",
+    // Most tests wait for a command of one or two threads, so two at a time keep two cores busy.
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

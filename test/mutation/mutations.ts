@@ -188,7 +188,13 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   ]),
   ...of("load-layer", [["up taken for gate", "}w1.weight", "}w3.weight"]]),
-  ...of("linear", [["scales of the first group for all", "(firstScale * scale.length) / scaleRows", "0"]]),
+  ...of("../checkpoint/decode-rows", [
+    [
+      "scales of the first rows for all",
+      "bytes.subarray(from * blockBytes, to * blockBytes)",
+      "bytes.subarray(0, (to - from) * blockBytes)",
+    ],
+  ]),
   ...of(
     "moe",
     [

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect } from "vitest";
 import { sidecarOf } from "../../tools/artefact/manifest-file.ts";
@@ -86,8 +86,10 @@ export function identityOf(out: string): string[] {
     files: { name: string }[];
     digest: string;
   };
-  const folder = out.endsWith(".gguf") ? dirname(out) : out;
-  return [...files.map(({ name }) => `${name} ${sha256(join(folder, name))}`), digest];
+  const gguf = out.endsWith(".gguf");
+  const folder = gguf ? dirname(out) : out;
+  const names = gguf ? files.map(({ name }) => name) : readdirSync(out).sort();
+  return [...names.map((name) => `${name} ${sha256(join(folder, name))}`), digest];
 }
 
 /** What a failed call says and exits with. */

@@ -1,4 +1,4 @@
-import { byteLengthOf } from "../formats/dtypes.ts";
+import { byteLengthOf, isDtype } from "../formats/dtypes.ts";
 import { usageError } from "../lib/errors.ts";
 import { elementCount } from "../lib/shape.ts";
 import { formatBytes } from "../lib/units.ts";
@@ -38,7 +38,7 @@ function passThrough(format: OutputFormat, source: SourceFormat): Storage | unde
     return format === "native" ? "fp4" : undefined;
   }
   if (source === "bf16" || source === "f16" || source === "f32") return source;
-  return isGguf(format) && source !== "fp8" ? (source as Storage) : undefined;
+  return isGguf(format) && isDtype(source) ? source : undefined;
 }
 
 /** Refuses a tensor that would become larger and also worse than it would be passed through. */
