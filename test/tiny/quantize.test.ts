@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -15,7 +16,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { E2M1 } from "../../kernels/scalar/fp4.ts";
 import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
-import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
+import { FLASH_LAYER_DIMS, TINY_DIMS } from "../../tools/demo/generate-config.ts";
 import { readGgufHeader } from "../../tools/formats/gguf/reader.ts";
 import { openForReading } from "../../tools/lib/files.ts";
 import { cli, ROOT } from "../support/cli.ts";
@@ -277,7 +278,12 @@ test.runIf(FULL)(
   "Flash-shaped experts: bounded memory on a checkpoint of more than 3 GB",
   async () => {
     const { measureMemory } = await import("../bench/quantize-memory.ts");
-    const { sourceBytes, peakBytes } = await measureMemory(join(folder, "flash-layer"), 2);
+    const checkpoint = join(folder, "flash-layer");
+    await generateCheckpoint({ folder: checkpoint, dims: FLASH_LAYER_DIMS, seed: 1, storage: "official" });
+    const sourceBytes = shardPaths(checkpoint).reduce((sum, path) => sum + statSync(path).size, 0);
+    const run = { checkpoint, scratch: folder, recipe: "lossless-4", workers: 2 };
+    const peakBytes = await measureMemory(run);
+    rmSync(checkpoint, { recursive: true });
     console.log(
       `${(sourceBytes / 2 ** 30).toFixed(2)} GiB source, peak resident ${(peakBytes / 2 ** 20).toFixed(0)} MiB`,
     );
