@@ -69,7 +69,8 @@ async function checkOutputFolder(out: string, force: boolean): Promise<void> {
         file: out,
         next: "give --force to replace it, or another --out",
       });
-    const foreign = entries.find((entry) => !entry.isFile());
+    // The releases' own chat encoder comes in a folder.
+    const foreign = entries.find((entry) => !entry.isFile() && entry.name !== "encoding");
     const isModel = entries.length === 0 || entries.some(({ name }) => name.endsWith(".safetensors"));
     if (foreign || !isModel)
       throw dataError({
