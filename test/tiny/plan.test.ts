@@ -11,7 +11,7 @@ import { artefactName } from "../../tools/quantize/place.ts";
 import { quantize } from "../../tools/quantize/quantize.ts";
 import { cli } from "../support/cli.ts";
 import { pairOf, writeImportanceGguf } from "../support/imatrix.ts";
-import { scratchFolder } from "../support/scratch.ts";
+import { FULL, scratchFolder } from "../support/scratch.ts";
 
 const folder = scratchFolder();
 let runs = 0;
@@ -50,7 +50,8 @@ describe("sizes are exact to the byte", () => {
   const pairs = shippedRecipes().flatMap(({ name, formats }) =>
     formats.map((format): [string, OutputFormat] => [name, format]),
   );
-  test.each(pairs)("%s as %s", async (recipe, format) => {
+  // Every fourth pair in the short tier: every container is among them.
+  test.each(pairs.filter((_, i) => FULL || i % 4 === 0))("%s as %s", async (recipe, format) => {
     const { planned, made, predicted, written } = await both({ recipe, format, allowLarger: true });
     expect(predicted).toEqual(written);
     expect(planned.byteLength).toBe(written.reduce((sum, [, size]) => sum + (size as number), 0));

@@ -14,7 +14,7 @@ import { validate } from "../../tools/validate/validate.ts";
 import { EXPERT_LAYOUTS, type ExpertLayoutName, F32_LAYOUT, writeArtefact } from "../support/artefacts.ts";
 import { goldenCheckpoint, goldenPrompt } from "../support/golden.ts";
 import { referenceLogits } from "../support/reference.ts";
-import { scratchFolder } from "../support/scratch.ts";
+import { FULL, scratchFolder } from "../support/scratch.ts";
 
 /** Safetensors artefacts of other engines' layouts as sources of every stage: made of a golden checkpoint's experts. */
 
@@ -101,19 +101,24 @@ describe.each(Object.keys(EXPERT_LAYOUTS) as ExpertLayoutName[])("experts as %s"
     });
   });
 
-  test("validate: a trained checkpoint stored like this passes against its source", async () => {
-    const artefact = join(folder, `trained, ${name}`);
-    const { size } = await writeArtefact(kernels, DEMO_CHECKPOINT, artefact, () => EXPERT_LAYOUTS[name]);
-    const report = await validateTrained(artefact);
-    expect(report.verdict).toEqual({ result: "pass", reasons: [], class: CLASSES[name] ?? "4-bit" });
-    expect(report.absent).toEqual([]);
-    expect(report.tensors.find(({ role, to }) => role === "expert" && to === FORMATS[name])).toMatchObject({
-      from: "fp4",
-      tensors: size,
-      ...(EXACT.includes(name) && { unequal: 0, worst: { relativeRmse: 0 } }),
-    });
-    if (EXACT.includes(name)) expect(report.logits).toMatchObject({ kl: { mean: 0, max: 0 } });
-  });
+  // In the short tier one layout of each class of the gate.
+  const judged = FULL || name === "BF16" || name === "FP8 with F32 scales" || name.endsWith("F16 scales");
+  test.runIf(judged)(
+    "validate: a trained checkpoint stored like this passes against its source",
+    async () => {
+      const artefact = join(folder, `trained, ${name}`);
+      const { size } = await writeArtefact(kernels, DEMO_CHECKPOINT, artefact, () => EXPERT_LAYOUTS[name]);
+      const report = await validateTrained(artefact);
+      expect(report.verdict).toEqual({ result: "pass", reasons: [], class: CLASSES[name] ?? "4-bit" });
+      expect(report.absent).toEqual([]);
+      expect(report.tensors.find(({ role, to }) => role === "expert" && to === FORMATS[name])).toMatchObject({
+        from: "fp4",
+        tensors: size,
+        ...(EXACT.includes(name) && { unequal: 0, worst: { relativeRmse: 0 } }),
+      });
+      if (EXACT.includes(name)) expect(report.logits).toMatchObject({ kl: { mean: 0, max: 0 } });
+    },
+  );
 
   test("quantize to F32 keeps the values of every expert, and accounts for every stored tensor", async () => {
     const out = join(folder, `${name}.gguf`);
