@@ -121,7 +121,7 @@ test.skipIf(!linux).each(kinds)(
     const { conversion, name } = kind;
     const { identity, bytes } = reference.get(name) as { identity: string[]; bytes: number };
     const random = seededRandom(5);
-    const kills = FULL ? 50 : 3;
+    const kills = FULL ? 50 : 2;
     let [hit, atWork, mostResumed] = [0, 0, 0];
     while (hit < kills) {
       const out = fresh(name);
@@ -161,7 +161,7 @@ test.skipIf(!linux).each(kinds)(
   async (kind) => {
     const { conversion, name } = kind;
     const { identity, steps } = reference.get(name) as { identity: string[]; steps: number };
-    for (const step of moments(steps, 3, 6)) {
+    for (const step of moments(steps, 2, 6)) {
       const out = fresh(name);
       const { code } = withFaults({ FAULT_KILL_STEP: step }, { ...conversion, out });
       // The number of journal syncs follows the clock, so the last steps may not come.
