@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { Argv } from "yargs";
 import { parseBytes } from "../lib/units.ts";
 import type { PlanRequest } from "../plan/choose-plan.ts";
@@ -14,6 +15,7 @@ export interface PlanArgs {
   mtp: MtpChoice | undefined;
   splitSize: string | undefined;
   allowLarger: boolean;
+  workers: number;
 }
 
 export const withPlan = <T>(yargs: Argv<T>): Argv<T & PlanArgs> =>
@@ -41,6 +43,16 @@ export const withPlan = <T>(yargs: Argv<T>): Argv<T & PlanArgs> =>
       type: "boolean",
       default: false,
       describe: "let tensors become larger and also worse than passing them through",
+    })
+    .option("workers", {
+      type: "number",
+      default: availableParallelism(),
+      describe: "worker threads of the conversion; the bytes do not depend on it",
+    })
+    .check(({ workers }) => {
+      if (!Number.isInteger(workers) || workers < 1 || workers > 256)
+        throw new Error("--workers: expected 1 to 256");
+      return true;
     }) as unknown as Argv<T & PlanArgs>;
 
 export const planRequest = (args: PlanArgs): PlanRequest => ({

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import type { Argv, CommandModule } from "yargs";
 import { type CommonArgs, printResult } from "./output.ts";
 import { type PlanArgs, planRequest, withPlan } from "./plan-args.ts";
@@ -9,7 +8,6 @@ interface Args extends CommonArgs, PlanArgs {
   variant: string | undefined;
   imatrix: string | undefined;
   out: string | undefined;
-  workers: number;
   benchmark: boolean;
 }
 
@@ -24,22 +22,12 @@ export const planCommand: CommandModule<CommonArgs, Args> = {
         type: "string",
         describe: "the plan's file, - for none (default: MODEL-RECIPE.plan.json in the working directory)",
       })
-      .option("workers", {
-        type: "number",
-        default: availableParallelism(),
-        describe: "worker threads of the conversion to be predicted",
-      })
       .option("benchmark", {
         type: "boolean",
         default: true,
         describe: "measure disks and kernels for about 3 s to predict a time; --no-benchmark does not",
       })
-      .nargs({ imatrix: 1, out: 1 })
-      .check(({ workers }) => {
-        if (!Number.isInteger(workers) || workers < 1 || workers > 256)
-          throw new Error("--workers: expected 1 to 256");
-        return true;
-      }) as unknown as Argv<Args>,
+      .nargs({ imatrix: 1, out: 1 }) as unknown as Argv<Args>,
   handler: async (args) => {
     const { resolveSource } = await import("../hub/resolve.ts");
     const { chooseKernels } = await import("../../kernels/load.ts");

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import type { Argv, CommandModule } from "yargs";
 import { type CommonArgs, printResult } from "./output.ts";
 import { type PlanArgs, planRequest, withPlan } from "./plan-args.ts";
@@ -9,7 +8,6 @@ interface Args extends CommonArgs, PlanArgs {
   variant: string | undefined;
   imatrix: string | undefined;
   out: string | undefined;
-  workers: number;
   dryRun: boolean;
   restart: boolean;
   force: boolean;
@@ -32,22 +30,16 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
         type: "string",
         describe: "output file or folder (default: MODEL-RECIPE in the working directory)",
       })
-      .option("workers", {
-        type: "number",
-        default: availableParallelism(),
-        describe: "worker threads; the bytes do not depend on it",
-      })
       .option("dry-run", {
         type: "boolean",
         default: false,
         describe: "say what would be written, write nothing",
       })
       .option("restart", { type: "boolean", default: false, describe: "begin an unfinished conversion anew" })
-      .option("force", { type: "boolean", default: false, describe: "replace a finished output" })
-      .check(({ workers }) => {
-        if (!Number.isInteger(workers) || workers < 1 || workers > 256)
-          throw new Error("--workers: expected 1 to 256");
-        return true;
+      .option("force", {
+        type: "boolean",
+        default: false,
+        describe: "replace a finished output",
       }) as unknown as Argv<Args>,
   handler: async (args) => {
     const { resolveSource } = await import("../hub/resolve.ts");
