@@ -14,11 +14,10 @@ import {
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { beforeAll, expect, test } from "vitest";
-import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
-import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
+import { expect, test } from "vitest";
 import { lockOutput } from "../../tools/lib/output-lock.ts";
-import { type CliResult, cli, cliCommand, ROOT } from "../support/cli.ts";
+import { type CliResult, cli, cliCommand } from "../support/cli.ts";
+import { complete, conversionGround, FOLDER, finals, GGUF, left } from "../support/conversion-ground.ts";
 import {
   type Conversion,
   commandOf,
@@ -26,189 +25,14 @@ import {
   failureOf,
   identityOf,
   journalLines,
-  journalOf,
-  sha256,
 } from "../support/conversions.ts";
-import { FULL, scratchFolder, seededRandom } from "../support/scratch.ts";
+import { FULL } from "../support/scratch.ts";
 import { copyCheckpoint, shardPaths } from "../support/shards.ts";
 
-const folder = scratchFolder();
-const checkpoint = join(folder, "checkpoint");
-const gguf: Omit<Conversion, "out"> = { source: checkpoint, recipe: "lossless-4" };
-const nvfp4: Omit<Conversion, "out"> = { source: checkpoint, recipe: "nvfp4" };
-const kinds = [
-  { kind: "a GGUF and its sidecar", conversion: gguf, name: "model.gguf" },
-  { kind: "a folder", conversion: nvfp4, name: "model" },
-] as const;
-type Kind = (typeof kinds)[number];
-/** By name: the identity, and how many steps and bytes a run takes. */
-const reference = new Map<string, { identity: string[]; steps: number; bytes: number }>();
-
-const linux = process.platform === "linux";
-if (!linux) console.warn("SKIPPED: disk faults are injected through LD_PRELOAD, which this platform lacks");
-
-beforeAll(async () => {
-  // Enough experts for the journal to be synced several times.
-  const dims = { ...TINY_DIMS, layerCount: 2, expertCount: 64 };
-  await generateCheckpoint({ folder: checkpoint, dims, seed: 11, storage: "official" });
-  for (const { conversion, name } of kinds) {
-    const out = join(folder, "reference", name);
-    const count = join(folder, `${name}.count`);
-    if (linux)
-      expect(withFaults({ FAULT_COUNT: count }, { ...conversion, out })).toMatchObject({
-        code: 0,
-        stderr: "",
-      });
-    else await convert({ ...conversion, out });
-    const [steps, bytes] = linux ? readFileSync(count, "utf8").split(" ").map(Number) : [0, 0];
-    reference.set(name, { identity: identityOf(out), steps, bytes });
-  }
-});
-
-/** The environment of a run on a misbehaving disk. */
-function diskFaults(faults: Record<string, string | number>): NodeJS.ProcessEnv {
-  const library = join(folder, "disk-faults.so");
-  const source = join(ROOT, "test/crash/disk-faults.c");
-  if (!existsSync(library))
-    execFileSync(process.env.CC ?? "cc", ["-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"]);
-  return {
-    ...Object.fromEntries(Object.entries(faults).map(([key, value]) => [key, String(value)])),
-    LD_PRELOAD: library,
-  };
-}
-
-const withFaults = (faults: Record<string, string | number>, conversion: Conversion): CliResult =>
-  cli(commandOf(conversion), { env: diskFaults(faults) });
-
-/** A place in a fresh folder. */
-let runs = 0;
-const fresh = (name: string): string => join(folder, `run-${runs++}`, name);
-const left = (out: string): string[] => (existsSync(dirname(out)) ? readdirSync(dirname(out)).sort() : []);
-const complete = (name: string): string[] =>
-  name === "model" ? ["model", "model.v4kit"] : ["model.gguf", "model.v4kit", "mtp-model.gguf"];
-
-const filesOf = (out: string): string[] =>
-  out.endsWith(".gguf")
-    ? [out, join(dirname(out), "mtp-model.gguf")]
-    : existsSync(out)
-      ? readdirSync(out).map((file) => join(out, file))
-      : [];
-
-/** Hashes of what lies under final names. */
-const finals = (out: string): string[] =>
-  filesOf(out)
-    .filter((path) => existsSync(path))
-    .map(sha256);
-
-/** Whatever lies under a final name is one of these artefacts' files, whole. */
-function expectWhole(out: string, ...identities: (readonly string[])[]): void {
-  const known = new Set(identities.flat().map((line) => line.split(" ").at(-1)));
-  for (const hash of finals(out)) expect(known).toContain(hash);
-}
-
-async function expectResumed({ conversion, name }: Kind, out: string, force = false): Promise<number> {
-  const { resumed, status } = await convert({ ...conversion, out, force });
-  expect(["done", "up to date"]).toContain(status);
-  expect(identityOf(out)).toEqual(reference.get(name)?.identity);
-  expect(left(out)).toEqual(complete(name));
-  expect(existsSync(journalOf(out))).toBe(false);
-  return resumed;
-}
-
-test.skipIf(!linux).each(kinds)(
-  "$kind, killed in the middle of writes, several times in a row: the same bytes, and work is not done again",
-  async (kind) => {
-    const { conversion, name } = kind;
-    const { identity, bytes } = reference.get(name) as { identity: string[]; bytes: number };
-    const random = seededRandom(5);
-    const kills = FULL ? 50 : 2;
-    let [hit, atWork, mostResumed] = [0, 0, 0];
-    while (hit < kills) {
-      const out = fresh(name);
-      for (let inRow = 0; inRow < 5 && hit < kills; inRow++) {
-        const { code } = withFaults(
-          { FAULT_KILL_BYTES: Math.floor(bytes * random()) },
-          { ...conversion, out },
-        );
-        expectWhole(out, identity);
-        // What is left may be less than the kill waits for: then the run ends.
-        if (code !== null) {
-          expect(code).toBe(0);
-          break;
-        }
-        hit++;
-        if (finals(out).length === 0 && existsSync(journalOf(out))) atWork++;
-      }
-      mostResumed = Math.max(mostResumed, await expectResumed(kind, out));
-      rmSync(dirname(out), { recursive: true });
-    }
-    expect(atWork).toBeGreaterThanOrEqual(0.8 * kills);
-    if (FULL) expect(mostResumed).toBeGreaterThan(200);
-  },
-  900_000,
-);
-
-/** Moments to be killed at: all in the full tier; else some, from every part of a run. */
-function moments(steps: number, sampled: number, seed: number): number[] {
-  const all = Array.from({ length: steps }, (_, i) => i + 1);
-  if (FULL) return all;
-  const random = seededRandom(seed);
-  return Array.from({ length: sampled }, (_, i) => all[Math.floor(((i + random()) / sampled) * steps)]);
-}
-
-test.skipIf(!linux).each(kinds)(
-  "$kind, killed at any step (folders, locks, journal, syncs, renames, removals): the same bytes",
-  async (kind) => {
-    const { conversion, name } = kind;
-    const { identity, steps } = reference.get(name) as { identity: string[]; steps: number };
-    for (const step of moments(steps, 2, 6)) {
-      const out = fresh(name);
-      const { code } = withFaults({ FAULT_KILL_STEP: step }, { ...conversion, out });
-      // The number of journal syncs follows the clock, so the last steps may not come.
-      if (code !== null) expect([code, step > steps - 4]).toEqual([0, true]);
-      expectWhole(out, identity);
-      await expectResumed(kind, out);
-      rmSync(dirname(out), { recursive: true });
-    }
-  },
-  900_000,
-);
-
-test.skipIf(!linux).each(kinds)(
-  "$kind, killed while it replaces another: the old files or the new ones, whole, and never a manifest that lies",
-  async (kind) => {
-    const { conversion, name } = kind;
-    const { identity, steps } = reference.get(name) as { identity: string[]; steps: number };
-    const old = { ...conversion, recipe: name === "model" ? "int4-g128" : "q8" };
-    const before = fresh(name);
-    await convert({ ...old, out: before });
-    const oldIdentity = identityOf(before);
-    // What matters is at the end.
-    for (const step of moments(steps, 6, 7).slice(FULL ? -20 : -2)) {
-      const out = fresh(name);
-      execFileSync("cp", ["-r", dirname(before), dirname(out)]);
-      const { code } = withFaults({ FAULT_KILL_STEP: step }, { ...conversion, out, force: true });
-      if (code !== null) expect(code).toBe(0);
-      expectWhole(out, identity, oldIdentity);
-      if (step % 2 === 0) {
-        // Giving up instead: what is there stays, and nothing passes for what it is not.
-        await failureOf(convert({ ...conversion, out, restart: true }));
-        expect(finals(out).length).toBe(name === "model" ? finals(out).length : 2);
-        expect(finals(out).length).toBeGreaterThan(1);
-        for (const recipe of [conversion.recipe, old.recipe]) {
-          const failure = await failureOf(convert({ ...conversion, recipe, out }));
-          if (failure === "0") {
-            const [files] = recipe === old.recipe ? [oldIdentity] : [identity];
-            expect(identityOf(out)).toEqual(files);
-          } else expect(failure).toMatch(/^64 .*exists already/);
-        }
-      }
-      await expectResumed(kind, out, true);
-      rmSync(dirname(out), { recursive: true });
-    }
-  },
-  900_000,
-);
+const KINDS = [GGUF, FOLDER];
+const { folder, checkpoint, linux, conversionOf, reference, diskFaults, withFaults, fresh, expectResumed } =
+  conversionGround(KINDS);
+const gguf = conversionOf(GGUF);
 
 /** Starts a conversion on a slow disk and waits until `isTime`. */
 async function startSlowly(conversion: Conversion, isTime: () => boolean) {
@@ -230,7 +54,7 @@ const isWriting = (out: string) => (): boolean =>
   (statSync(`${out}.partial`, { throwIfNoEntry: false })?.blocks ?? 0) > 8;
 
 test.skipIf(!linux)("Ctrl-C exits 130, says how to go on, and keeps what is finished", async () => {
-  const [kind] = kinds;
+  const kind = GGUF;
   const out = fresh(kind.name);
   const { child, ended, stderr } = await startSlowly({ ...gguf, out }, isWriting(out));
   child.kill("SIGINT");
@@ -267,7 +91,7 @@ test.skipIf(!linux)("a source that changes under a run: exit 65, nothing under t
 });
 
 test("two processes on one output: the second is refused; a dead one's lock is taken over", async () => {
-  const [kind] = kinds;
+  const kind = GGUF;
   const out = fresh(kind.name);
   const sidecar = join(dirname(out), "model.v4kit");
   mkdirSync(sidecar, { recursive: true });
@@ -290,12 +114,12 @@ test("two processes on one output: the second is refused; a dead one's lock is t
   );
 });
 
-test.skipIf(!linux).each(kinds)(
+test.skipIf(!linux).each(KINDS)(
   "$kind, on a disk that fills up: exit 74; with space again the same command does the rest alone",
   async (kind) => {
-    const { conversion, name } = kind;
-    const { bytes } = reference.get(name) as { bytes: number };
-    const out = fresh(name);
+    const conversion = conversionOf(kind);
+    const { bytes } = reference(kind);
+    const out = fresh(kind.name);
     const count = join(folder, "enospc.count");
     let through = 0;
     for (const share of FULL ? [0, 0.001, 0.3, 0.3, 0.2] : [0, 0.6]) {
@@ -319,15 +143,15 @@ test.skipIf(!linux).each(kinds)(
     const written = Number(readFileSync(count, "utf8").split(" ")[1]);
     // Some pieces were in flight when space ran out; headers and small files are written again.
     expect(written).toBeLessThan(bytes - 0.5 * through);
-    expect(identityOf(out)).toEqual(reference.get(name)?.identity);
-    expect(left(out)).toEqual(complete(name));
+    expect(identityOf(out)).toEqual(reference(kind).identity);
+    expect(left(out)).toEqual(complete(kind));
   },
 );
 
 test.skipIf(!linux)("short reads and short writes do not show in the bytes", () => {
   const out = fresh("model.gguf");
   expect(withFaults({ FAULT_SHORT: "4093" }, { ...gguf, out })).toMatchObject({ code: 0, stderr: "" });
-  expect(identityOf(out)).toEqual(reference.get("model.gguf")?.identity);
+  expect(identityOf(out)).toEqual(reference(GGUF).identity);
 });
 
 /** Runs a command as the root of a user namespace, after a script of shell. */
@@ -363,8 +187,8 @@ test.skipIf(!linux)("too little space and a read-only folder are said before any
     );
     return;
   }
-  for (const { conversion, name } of kinds) {
-    const command = cliCommand(commandOf({ ...conversion, out: join(mounted, name) }));
+  for (const kind of KINDS) {
+    const command = cliCommand(commandOf({ ...conversionOf(kind), out: join(mounted, kind.name) }));
     const small = inNamespace(`mount -t tmpfs -o size=1m tmpfs ${mounted}`, command);
     expect(small.stderr).toMatch(/^v4kit: [^\n]*not enough free space[^\n]*\n$/);
     expect(small.code).toBe(74);

@@ -1,0 +1,5 @@
+import { FOLDER } from "../support/conversion-ground.ts";
+import { killTests } from "../support/conversion-kills.ts";
+import { FULL } from "../support/scratch.ts";
+
+killTests(FOLDER, FULL);
