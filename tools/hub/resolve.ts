@@ -90,7 +90,7 @@ async function find({ source, variant, revision }: SourceChoice, env: NodeJS.Pro
   if (variant === undefined && (await exists(location)))
     return { source: { path: location, name: checkpointName(location) } };
   if (isFolderAddress(location)) {
-    if (!URL.canParse(location)) throw usageError({ what: "not the address of a folder", found: location });
+    if (!URL.canParse(location)) throw usageError({ what: "not the address of a folder" });
     const name = basename(location.replace(/[?#].*$/, "")) || "checkpoint";
     return { source: { name, remote: { id: location, revision: "" } } };
   }
