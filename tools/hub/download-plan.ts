@@ -55,9 +55,7 @@ export async function planDownload({ repository, destination, include }: PlanOpt
     files,
     cachedBytes: sum((planned) => (isHere(planned) ? planned.file.byteLength : 0)),
     partialBytes: sum(({ partialBytes }) => partialBytes),
-    missingBytes: sum((planned) =>
-      isHere(planned) ? 0 : planned.file.byteLength - planned.partialBytes,
-    ),
+    missingBytes: sum((planned) => (isHere(planned) ? 0 : planned.file.byteLength - planned.partialBytes)),
     freeBytes: await freeBytesAt(destination.folder),
   };
 }

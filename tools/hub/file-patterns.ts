@@ -26,9 +26,7 @@ function setOf(negated: boolean, members: string): string {
   // A range from a later to an earlier character holds nothing.
   const kept = [...members.matchAll(/(.)-(.)|(.)/gsu)]
     .filter(([, from, to]) => from === undefined || from <= to)
-    .map(([, from, to, single]) =>
-      from === undefined ? escaped(single) : `${escaped(from)}-${escaped(to)}`,
-    )
+    .map(([, from, to, single]) => (from === undefined ? escaped(single) : `${escaped(from)}-${escaped(to)}`))
     .join("");
   if (kept === "") return negated ? "." : "(?!)";
   return `[${negated ? "^" : ""}${kept}]`;

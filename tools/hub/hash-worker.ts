@@ -1,5 +1,5 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { createHash } from "node:crypto";
+import { closeSync, openSync, readSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { HASH_BYTES } from "../lib/limits.ts";
 import type { Piece } from "./range-journal.ts";

@@ -1,5 +1,5 @@
-import type { Piscina } from "piscina";
 import { crc32 } from "node:zlib";
+import type { Piscina } from "piscina";
 import { openUnfinished, removeFile, type UnfinishedFile } from "../lib/disk.ts";
 import { SEGMENT_BYTES } from "../lib/limits.ts";
 import { type Release, tryLockOutput } from "../lib/output-lock.ts";
@@ -97,7 +97,16 @@ interface Parts {
   readonly unfinished: string;
 }
 
-function transferOf({ file, destination, pool, journal, output, damaged, release, unfinished }: Parts): FileTransfer {
+function transferOf({
+  file,
+  destination,
+  pool,
+  journal,
+  output,
+  damaged,
+  release,
+  unfinished,
+}: Parts): FileTransfer {
   const { byteLength } = file;
   const pieces = new Map<number, Piece>();
   let there: Ranges = [];

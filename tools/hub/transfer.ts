@@ -116,9 +116,13 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
       return true;
     }
     for (const { start, end } of transfer.damaged)
-      listener.line(`${file.name}: bytes ${start} to ${end} on the disk are not what was written: fetching them again`);
+      listener.line(
+        `${file.name}: bytes ${start} to ${end} on the disk are not what was written: fetching them again`,
+      );
     if (transfer.discarded !== undefined)
-      listener.line(`${file.name}: what was fetched belongs to other content (${transfer.discarded}): begun anew`);
+      listener.line(
+        `${file.name}: what was fetched belongs to other content (${transfer.discarded}): begun anew`,
+      );
     listener.begun(file, transfer.keptBytes);
     if (transfer.isWhole()) finishSoon(transfer);
     else fetching.push(transfer);

@@ -1,6 +1,6 @@
 import { copyFile, rename, symlink } from "node:fs/promises";
 import { dirname, relative } from "node:path";
-import { renameDurably, removeFile, syncFolder } from "./disk.ts";
+import { removeFile, renameDurably, syncFolder } from "./disk.ts";
 import { systemError } from "./errors.ts";
 
 /** What file systems without symbolic links say: FAT and exFAT, some network shares, Windows without the privilege. */
