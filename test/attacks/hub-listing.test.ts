@@ -108,7 +108,7 @@ test("pages without end and a page without end come to one", async () => {
     return response.end("[]");
   });
   const pages = await refusalOf(listRepository(clientFor(endless.url), "org/name"));
-  expect(pages.message).toMatch(/more than 1000 pages/);
+  expect(pages.message).toMatch(/more than 200 pages/);
   const wide = await serve((_, response) => {
     const more = (): void => {
       while (response.write(" ".repeat(65_536)));
