@@ -10,7 +10,7 @@ export type ThinkingMode = "nonthink" | "low" | "high" | "max";
 export type ChatRole = "system" | "developer" | "user" | "assistant" | "tool" | "latest_reminder";
 
 /** Short side tasks that the model was trained to do on a turn, each with a token of its own. */
-export type ChatTask = "action" | "query" | "authority" | "domain" | "title" | "extracted_url" | "read_url";
+export type ChatTask = "action" | "query" | "authority" | "domain" | "title" | "read_url";
 
 export interface ToolDefinition {
   readonly name: string;
