@@ -59,3 +59,13 @@ export const MAX_IMATRIX_DATASET_BYTES = 65_536;
 
 /** Bytes of a file that are hashed at once: enough to hide the cost of a read. */
 export const HASH_BYTES = 4 * MiB;
+
+/** Nesting of JSON in a prompt: tool schemas and arguments have a dozen levels; Python gives up at about a thousand. */
+export const MAX_JSON_DEPTH = 500;
+
+/** A file of chat messages: a million tokens of text are about 5 MB. */
+export const MAX_MESSAGES_BYTES = 64 * MiB;
+
+/** Words whose ids are kept, and their longest: a million tokens of prose have some 50,000 different words. */
+export const MAX_CACHED_WORDS = 262_144;
+export const MAX_CACHED_WORD = 64;
