@@ -114,3 +114,13 @@ export const MAX_FILE_BYTES = 2 ** 50;
 
 /** A read of a file:// source: large enough to hide its cost, small beside the window of a transfer. */
 export const LOCAL_CHUNK_BYTES = MiB;
+
+/** Nesting of JSON in a prompt: tool schemas and arguments have a dozen levels; Python gives up at about a thousand. */
+export const MAX_JSON_DEPTH = 500;
+
+/** A file of chat messages: a million tokens of text are about 5 MB. */
+export const MAX_MESSAGES_BYTES = 64 * MiB;
+
+/** Words whose ids are kept, and their longest: a million tokens of prose have some 50,000 different words. */
+export const MAX_CACHED_WORDS = 262_144;
+export const MAX_CACHED_WORD = 64;
