@@ -87,6 +87,8 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "kernels",
   ],
   evals: ["tools/lib", "tools/tokenizer"],
+  // A client knows what a back-end is, and nothing of who asks it.
+  "evals/clients": ["tools/lib", "tools/tokenizer", "evals/backend.ts"],
   "tools/commands": ["tools", "evals", "kernels/load.ts"],
   "tools/pipeline.ts": [],
   "tools/cli.ts": ["tools"],
