@@ -82,10 +82,11 @@ async function exchange<T>(
           yield chunk as Uint8Array;
         }
       } catch (error) {
-        if (!finished || signal?.aborted) throw error;
+        if (signal?.aborted) throw signal.reason;
+        if (!finished) throw transportFailure(watch.stalledAfterMs, error);
       }
     };
-    const result = await use({
+    return await use({
       status: answer.statusCode,
       header: (name) => [answer.headers[name]].flat()[0],
       chunks: chunks(),
@@ -94,7 +95,6 @@ async function exchange<T>(
         watch.wait(FINISH_MS);
       },
     });
-    return result;
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (error instanceof TryFailure) throw error;
