@@ -91,6 +91,7 @@ async function exchange<T>(
       header: (name) => [answer.headers[name]].flat()[0],
       chunks: chunks(),
       finish() {
+        if (finished) return;
         finished = true;
         watch.wait(FINISH_MS);
       },

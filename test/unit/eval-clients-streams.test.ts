@@ -319,6 +319,8 @@ test("a server that never ends the connection after [DONE] does not hold us", as
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(event({ ...delta({ content: "ok" }, "stop"), usage: USAGE }));
     response.write("data: [DONE]\n\n");
+    const more = setInterval(() => response.write("data: [DONE]\n\n"), 20);
+    response.once("close", () => clearInterval(more));
   });
   expect(await backend.generate(REQUEST)).toMatchObject({ content: "ok" });
   await backend.close();
