@@ -12,11 +12,26 @@ export interface SourceChoice {
   readonly variant?: string | undefined;
 }
 
-/** A source found on this machine. */
-export interface ResolvedSource {
-  readonly path: string;
-  /** Short name for default output names. */
+/** A source on this machine. `name` is short, for default output names. */
+export interface LocalSource {
   readonly name: string;
+  readonly path: string;
+}
+
+/** A source that lies elsewhere: a Hub id, or the URL of a folder. */
+export interface RemoteSource {
+  readonly name: string;
+  readonly remote: { readonly id: string; readonly revision: string };
+}
+
+export type ResolvedSource = LocalSource | RemoteSource;
+
+/** Finds a source here or elsewhere. */
+export async function resolveSource(
+  choice: SourceChoice,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<ResolvedSource> {
+  return resolveLocal(choice, env);
 }
 
 /** The official releases by variant name. */
@@ -28,10 +43,10 @@ function variants(): Readonly<Record<string, string>> {
 }
 
 /** Finds a checkpoint on this machine: a path as it is, a Hub id (`org/name[@revision]`) in the Hugging Face cache. */
-export async function resolveSource(
+export async function resolveLocal(
   { source, variant }: SourceChoice,
   env: NodeJS.ProcessEnv = process.env,
-): Promise<ResolvedSource> {
+): Promise<LocalSource> {
   if ((source === undefined) === (variant === undefined))
     throw usageError({
       what: "name one source",
@@ -56,7 +71,7 @@ function repositoryOf(variant: string): string {
   return repository;
 }
 
-async function cachedSnapshot(id: string, env: NodeJS.ProcessEnv): Promise<ResolvedSource> {
+async function cachedSnapshot(id: string, env: NodeJS.ProcessEnv): Promise<LocalSource> {
   const [repository, revision = "main"] = id.split("@");
   const cache =
     env.HF_HUB_CACHE ??
