@@ -33,6 +33,8 @@ export function hash({ path, byteLength, algorithm, progress }: HashTask): strin
       Atomics.wait(state, 0, BigInt(position));
       const ready = Atomics.load(state, 0);
       if (ready === GIVEN_UP) return undefined;
+      // Woken by bytes that came further on.
+      if (Number(ready) === position) continue;
       const count = readSync(file, buffer, 0, Math.min(buffer.length, Number(ready) - position), position);
       // The file is shorter than was said: that hash is of something else, as it should be.
       if (count === 0) break;
