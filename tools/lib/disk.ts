@@ -157,16 +157,23 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
   }
 }
 
-/** Makes a folder and those above it. The last step is plain: Node's recursion calls a read-only disk "no such folder". */
+/** Makes a folder and those above it, one by one: Node's recursion calls a read-only disk "no such folder". */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(dirname(resolve(path)), { recursive: true });
-    await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST" || !(await stat(path)).isDirectory()) throw error;
+    await makeOneFolder(path).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      await makeFolder(dirname(resolve(path)));
+      await makeOneFolder(path);
     });
   } catch (error) {
     throw systemError(error, path);
   }
+}
+
+async function makeOneFolder(path: string): Promise<void> {
+  await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST" || !(await stat(path)).isDirectory()) throw error;
+  });
 }
 
 /** Removes a file, if there is one. */
