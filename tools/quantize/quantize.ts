@@ -108,7 +108,7 @@ async function run(stage: Stage): Promise<QuantizeResult> {
     // Without a record nobody knows what an unfinished file holds.
     if (journal.finished.size === 0) await discardUnfinished(place);
     if (journal.finished.size === countPieces(files)) await unnameOutputs(place, files);
-    await checkOutputs(place, files, { force: options.force, sources: source.files });
+    await checkOutputs(place, files, { force: options.force, sources: source.isLocal ? source.files : [] });
     const { records, manifest, resumed } = await convert(stage, journal, head);
     await journal.remove();
     return describeResult(stage, { status: "done", records, manifest, resumed });
