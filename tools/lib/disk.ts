@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rmdir, stat, statfs, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, rmdir, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { dataError, systemError, V4Error } from "./errors.ts";
 import { lockOutput } from "./output-lock.ts";
@@ -115,6 +115,13 @@ export async function openUnfinished(path: string): Promise<UnfinishedFile> {
       }),
     close: () => handle.close().catch(() => {}),
   };
+}
+
+/** A scratch file without a name: it goes when it is closed, and with this process at the latest, however that ends. */
+export async function openNameless(path: string): Promise<UnfinishedFile> {
+  const file = await openUnfinished(path);
+  await rm(path, { force: true });
+  return file;
 }
 
 async function readIfThere(handle: FileHandle, into: Uint8Array, position: number): Promise<boolean> {

@@ -134,6 +134,13 @@ export interface SourceFolder {
   close(): Promise<void>;
 }
 
+/** Bytes of a file of a folder that will be read. */
+export interface PlannedRead {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** A folder on this machine; in the Hugging Face cache its links say the SHA-256 of its shards, and its place the commit. */
 export function localFolder(path: string): SourceFolder {
   const pathOf = (name: string): string => join(path, name);

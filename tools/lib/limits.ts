@@ -36,6 +36,12 @@ export const TASK_VALUES = 2 * MiB;
 /** Shard headers read at the same time: they are small, the latency of a network disk is not. */
 export const HEADER_READS = 8;
 
+/**
+ * What is asked for of a shard elsewhere before its header's length is known. Flash's headers are 0.2 to 0.3 MB, so most
+ * take one request; bytes beyond a short header cost less than a second round trip.
+ */
+export const SPECULATIVE_HEADER_BYTES = 256 * 1024;
+
 /** Texts or token ids that a validation runs: more would take days. */
 export const MAX_PROMPTS_BYTES = 64 * MiB;
 

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { type FileHandle, open, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { freemem } from "node:os";
 import { join } from "node:path";
 import { chooseKernels } from "../../kernels/load.ts";
-import { openUnfinished } from "../lib/disk.ts";
+import { openNameless } from "../lib/disk.ts";
 import { systemError } from "../lib/errors.ts";
 
 export interface DiskRates {
@@ -92,9 +92,7 @@ function locate(sizes: readonly number[], byte: number): { at: number; position:
 async function measureWrites({ folder, outputBytes }: DiskOptions): Promise<number> {
   const byteLength = Math.min(WRITE_BYTES, Math.max(2 ** 20, outputBytes));
   const path = join(folder, `.v4kit-plan-${process.pid}.partial`);
-  const output = await openUnfinished(path);
-  // Without a name it goes when it is closed, and with this process at the latest.
-  await rm(path);
+  const output = await openNameless(path);
   const bytes = new Uint8Array(Math.min(RANGE_BYTES, byteLength)).map((_, i) => (i * 2_654_435_761) >>> 24);
   try {
     for (let done = 0; done < byteLength; done += bytes.length)

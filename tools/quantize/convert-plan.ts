@@ -116,7 +116,10 @@ interface Run extends ConvertOptions {
   failure: unknown;
 }
 
-const splitOptions = ({ source, importance }: ConvertOptions, piece: Piece) => ({
+export const splitOptions = (
+  { source, importance }: Pick<ConvertOptions, "source" | "importance">,
+  piece: Piece,
+) => ({
   expertCount: source.config.expertCount,
   importance:
     importanceOf(piece.tensor, { file: importance, expertCount: source.config.expertCount }) !== "none",
