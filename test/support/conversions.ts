@@ -25,13 +25,13 @@ export interface Conversion {
 
 /** Runs the stage as the command does, without the second that a new process takes. */
 export const convert = ({
-  source: path,
+  source: place,
   recipe,
   splitBytes,
   ...options
 }: Conversion): Promise<QuantizeResult> =>
   quantize({
-    path,
+    place,
     planFor: (census, source) =>
       choosePlan(census, { recipe, splitBytes, allowLarger: true }, sourceDigest(source)),
     workers: 2,

@@ -13,6 +13,7 @@ import { encodersOf } from "./encoders.ts";
 import type { ImportanceFacts } from "./importance.ts";
 import type { PieceRecord } from "./journal.ts";
 import type { LaidOutFile } from "./layout-files.ts";
+import { streamProof } from "./stream-proof.ts";
 
 export interface ManifestInput {
   readonly source: TensorSource;
@@ -63,12 +64,14 @@ export async function makeManifest(input: ManifestInput): Promise<Manifest> {
     ),
     certificate: certify(files, records),
   } as const;
+  const streamed = await streamProof(source, records);
   return {
     ...facts,
     digest: digestOf(facts),
     provenance: {
       ...(source.commit && { revision: source.commit }),
       files: (await source.fileFacts()).map(({ mtimeMs: _, ...file }) => file),
+      ...(streamed && { streamed }),
     },
     run,
   };
