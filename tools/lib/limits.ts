@@ -87,6 +87,9 @@ export const MAX_RETRY_AFTER_MS = 3_600_000;
 /** One page of a listing has 1,000 files in about 300 KB. */
 export const MAX_LISTING_PAGE_BYTES = 16 * MiB;
 
+/** A server that gives empty pages for ever must come to an end. */
+export const MAX_LISTING_PAGES = 1000;
+
 /** Files of one repository: the largest release has 91 shards and some 30 others. */
 export const MAX_LISTED_FILES = 100_000;
 
@@ -95,3 +98,6 @@ export const MAX_FILE_NAME_BYTES = 1024;
 
 /** Larger than any disk, and exact as a number. */
 export const MAX_FILE_BYTES = 2 ** 50;
+
+/** A read of a file:// source: large enough to hide its cost, small beside the window of a transfer. */
+export const LOCAL_CHUNK_BYTES = MiB;
