@@ -42,6 +42,21 @@ export const HEADER_READS = 8;
  */
 export const SPECULATIVE_HEADER_BYTES = 256 * 1024;
 
+/** What `quantize --stream` fetches as one: a request costs a round trip, which this hides, and a cut loses little. */
+export const STREAM_UNIT_BYTES = 16 * MiB;
+
+/** Bytes between two ranges that are fetched with them: at 100 MB/s and 40 ms a request costs as much as 4 MB. */
+export const STREAM_GAP_BYTES = 256 * 1024;
+
+/** Disk that waits between network and conversion: less than a minute of 100 MB/s, and a matrix of 2 GB can be read twice. */
+export const STREAM_WINDOW_BYTES = 4096 * MiB;
+
+/** A smaller window holds too few ranges to keep connections busy. */
+export const MIN_STREAM_WINDOW_BYTES = MiB;
+
+/** How long the network is measured: until connections have reached their speed. */
+export const PROBE_MS = 3000;
+
 /** Texts or token ids that a validation runs: more would take days. */
 export const MAX_PROMPTS_BYTES = 64 * MiB;
 

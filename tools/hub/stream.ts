@@ -1,0 +1,50 @@
+import { openNameless } from "../lib/disk.ts";
+import type { PlannedRead } from "../lib/files.ts";
+import { STREAM_GAP_BYTES, STREAM_UNIT_BYTES } from "../lib/limits.ts";
+import type { HttpClient } from "./http-client.ts";
+import { type ReadOptions, readRange } from "./read-range.ts";
+import type { Repository } from "./repository.ts";
+import { planUnits, type UnitLimits } from "./stream-units.ts";
+import { openWindow, type StreamWindow } from "./stream-window.ts";
+
+export interface StreamOptions extends ReadOptions {
+  /** Disk for what was fetched and is not used up, at most. */
+  readonly windowBytes: number;
+  readonly connections: number;
+}
+
+/**
+ * Begins to fetch what will be read of a repository, ahead of the reads, into a window at `path`, which has no name there
+ * and goes with the process. The client stays the caller's.
+ */
+export async function streamRepository(
+  client: HttpClient,
+  repository: Repository,
+  { reads, path, ...options }: StreamOptions & { reads: AsyncIterable<PlannedRead>; path: string },
+): Promise<StreamWindow> {
+  const files = new Map(repository.files.map((file) => [file.name, file]));
+  const units = await planUnits(reads, unitLimits(options));
+  const totalBytes = units.reduce((sum, { start, end }) => sum + end - start, 0);
+  return openWindow({
+    units,
+    windowBytes: Math.min(options.windowBytes, totalBytes),
+    connections: options.connections,
+    scratch: await openNameless(path),
+    fetch: (name, range, onBytes) => {
+      const file = files.get(name);
+      if (!file) throw new Error(`${name} is no file of ${repository.id}`);
+      const signal = options.signal ? AbortSignal.any([options.signal, range.signal]) : range.signal;
+      return readRange(client, file, { ...range, signal, onRetry: options.onRetry }, onBytes);
+    },
+  });
+}
+
+/** Every connection has a unit, and as many wait; half of the window is for what will be read again. */
+function unitLimits({ windowBytes, connections }: StreamOptions): UnitLimits {
+  return {
+    unitBytes: Math.max(1, Math.min(STREAM_UNIT_BYTES, Math.floor(windowBytes / (4 * connections)))),
+    gapBytes: STREAM_GAP_BYTES,
+    reachBytes: Math.min(4 * STREAM_UNIT_BYTES, windowBytes / 8),
+    keptBytes: windowBytes / 2,
+  };
+}
