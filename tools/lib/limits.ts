@@ -78,6 +78,21 @@ export const MAX_IMATRIX_ENTRIES = 131_072;
 /** The name of the calibration text in a legacy importance file: a path in practice. */
 export const MAX_IMATRIX_DATASET_BYTES = 65_536;
 
+/** Bytes of one request of a download: enough to hide its latency, and so few that the connections stay close together in a file, whose hash follows them. */
+export const SEGMENT_BYTES = 32 * MiB;
+
+/** Bytes that a connection gathers before it writes them: a write and a journal line cost little beside them. */
+export const PIECE_BYTES = MiB;
+
+/** Connections of a download. More than a server's patience helps nobody. */
+export const MAX_CONNECTIONS = 64;
+
+/** Files of a download whose last bytes have come and whose hash has not: a slow processor must not open them all. */
+export const MAX_UNHASHED_FILES = 4;
+
+/** Bytes with which a dry run measures the rate. */
+export const PROBE_BYTES = 16 * MiB;
+
 /** Bytes of a file that are hashed at once: enough to hide the cost of a read. */
 export const HASH_BYTES = 4 * MiB;
 
