@@ -50,7 +50,7 @@ export function openRemoteFolder(
     },
     async facts(name) {
       const { byteLength, sha256 } = fileOf(name);
-      if (isLocal) return localFolder(dirname(pathOf(name))).facts(basename(name));
+      if (isLocal && !sha256) return localFolder(dirname(pathOf(name))).facts(basename(name));
       return { byteLength, ...(sha256 && { sha256 }), mtimeMs: 0 };
     },
     close: async () => {},
