@@ -40,16 +40,16 @@ export const downloadCommand: CommandModule<CommonArgs, Args> = {
       .nargs({ revision: 1, "cache-dir": 1, "local-dir": 1, jobs: 1, mirror: 1 }) as unknown as Argv<Args>,
   handler: async (args) => {
     const { download } = await import("../hub/download.ts");
-    const { remoteOf } = await import("../hub/resolve.ts");
+    const { remoteSource } = await import("../hub/resolve.ts");
     const { renderDownload, renderDownloadPlan } = await import("../hub/render-download.ts");
     const { interruptSignal } = await import("../lib/interrupt.ts");
-    const { id, revision } = remoteOf(args);
+    const { id, revision } = remoteSource(args).remote;
     const say = (text: string): void => {
       if (!args.quiet) process.stderr.write(`${text}\n`);
     };
     const result = await download({
       id,
-      revision: args.revision ?? revision,
+      revision,
       include: args.include,
       cacheFolder: args.cacheDir,
       localFolder: args.localDir,

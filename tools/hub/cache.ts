@@ -3,8 +3,9 @@ import { dirname, join } from "node:path";
 import { makeFolder, removeFile, renameDurably, writeFileAtomic } from "../lib/disk.ts";
 import { dataError, usageError } from "../lib/errors.ts";
 import { linkOrPlace } from "../lib/links.ts";
-import { checkFileName, type Destination, etagOf, journalPath } from "./destination.ts";
+import { type Destination, etagOf, journalPath } from "./destination.ts";
 import type { RemoteFile, Repository } from "./repository.ts";
+import { checkFileName, checkRevision } from "./source-names.ts";
 
 /**
  * The cache that Python's huggingface_hub reads and writes:
@@ -40,10 +41,7 @@ export function cacheDestination(cacheFolder: string, repository: Repository): D
       });
     return join(store, "blobs", etag);
   };
-  const pathOf = (file: RemoteFile): string => {
-    checkFileName(file.name);
-    return join(snapshot, ...file.name.split("/"));
-  };
+  const pathOf = ({ name }: RemoteFile): string => join(snapshot, ...checkFileName(name, id).split("/"));
   return {
     folder: snapshot,
     holds: async (file) => (await sizeOf(pathOf(file))) === file.byteLength,
@@ -63,7 +61,7 @@ export function cacheDestination(cacheFolder: string, repository: Repository): D
     },
     async finish() {
       if (revision === commit) return;
-      checkFileName(revision);
+      checkRevision(revision);
       const path = join(store, "refs", ...revision.split("/"));
       if ((await readRef(path)) !== commit) await writeFileAtomic(path, new TextEncoder().encode(commit));
     },

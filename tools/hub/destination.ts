@@ -1,5 +1,3 @@
-import { isAbsolute, win32 } from "node:path";
-import { dataError, printable } from "../lib/errors.ts";
 import type { RemoteFile } from "./repository.ts";
 
 /** Where a repository's files end up: the cache that Python's huggingface_hub shares, or a folder of the user's. */
@@ -26,21 +24,3 @@ export const journalPath = (unfinished: string): string => `${unfinished}.journa
 
 /** The name that Python gives to a content: the ETag that the Hub answers. */
 export const etagOf = ({ sha256, gitSha1 }: RemoteFile): string | undefined => sha256 ?? gitSha1;
-
-/** Refuses names that would leave their folder, on any system. */
-export function checkFileName(name: string): void {
-  const steps = name.split(/[/\\]/);
-  if (
-    name === "" ||
-    name.includes("\0") ||
-    isAbsolute(name) ||
-    win32.isAbsolute(name) ||
-    /^[a-z]:/i.test(name) ||
-    steps.some((step) => step === ".." || step === "." || step === "")
-  )
-    throw dataError({
-      what: "the repository names a file that would lie outside its folder",
-      file: printable(name),
-      next: "do not download it: tell its owner",
-    });
-}

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { usageError } from "../lib/errors.ts";
+import { usageError, V4Error } from "../lib/errors.ts";
 import { MAX_CONNECTIONS, PROBE_BYTES } from "../lib/limits.ts";
 import { cacheDestination } from "./cache.ts";
 import type { Destination } from "./destination.ts";
@@ -11,6 +11,7 @@ import { localDestination } from "./local-folder.ts";
 import type { Mended } from "./mend-file.ts";
 import { listRepository, type RemoteFile, type Repository } from "./repository.ts";
 import { hubSettings } from "./settings.ts";
+import { isFolderAddress } from "./source-names.ts";
 import { type TransferredFile, transferFiles } from "./transfer.ts";
 
 export interface DownloadOptions {
@@ -81,11 +82,18 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   const { jobs = DEFAULT_JOBS, env = process.env } = options;
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_CONNECTIONS)
     throw usageError({ what: "--jobs", expected: `1 to ${MAX_CONNECTIONS}`, found: String(jobs) });
-  const client = openHttpClient(hubSettings(env), { env });
-  try {
-    return await downloadWith(client, { ...options, jobs });
-  } finally {
-    await client.close();
+  for (let isLast = false; ; isLast = true) {
+    const client = openHttpClient(hubSettings(env), { env });
+    try {
+      return await downloadWith(client, { ...options, jobs });
+    } catch (error) {
+      // A commit never changes, but a plain folder may while it is being read: then its listing is old.
+      const mayHaveChanged = isFolderAddress(options.id) && error instanceof V4Error && error.kind === "data";
+      if (!mayHaveChanged || isLast) throw error;
+      options.onLine?.(`${error.message}: begun anew, once`);
+    } finally {
+      await client.close();
+    }
   }
 }
 
@@ -98,6 +106,8 @@ async function downloadWith(
   const repository = await listRepository(client, options.id, {
     ...(revision && { revision }),
     ...(mirror && { mirror }),
+    ...(options.signal && { signal: options.signal }),
+    onRetry: onLine,
   });
   const destination = destinationOf(client, repository, options);
   const plan = await planDownload({ repository, destination, include });
@@ -213,11 +223,11 @@ function resultOf({ plan, status, transferred, startedMs, bytesPerSecond }: Outc
 /** A file of the result; in a dry run nothing has been transferred and the numbers are what would be. */
 function fileResult({ file, state, partialBytes }: PlannedFile, done?: TransferredFile): DownloadedFile {
   const { name, byteLength } = file;
-  if (state === "cached" || state === "linked" || done?.byOther)
+  if (state === "cached" || state === "linked" || (done && done.came !== "fetched"))
     return {
       name,
       byteLength,
-      status: done?.byOther ? "shared" : "cached",
+      status: done?.came === "elsewhere" ? "shared" : "cached",
       fetchedBytes: 0,
       keptBytes: 0,
       verifiedBy: "size",

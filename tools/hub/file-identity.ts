@@ -1,6 +1,6 @@
 import type { HttpClient, HttpResponse, ResponseHead } from "./http-client.ts";
 import type { RemoteFile } from "./repository.ts";
-import { shownText, wrongAnswer } from "./request-error.ts";
+import { RequestError, shownText, wrongAnswer } from "./request-error.ts";
 
 /** Of every client: what each host calls the bytes of each file (`ETag`, else `Last-Modified`). */
 const VALIDATORS = new WeakMap<HttpClient, Map<string, string>>();
@@ -51,15 +51,18 @@ function checkConstancy(client: HttpClient, file: RemoteFile, { url, headers }: 
     validators.set(key, validator);
     return;
   }
-  // Where a hash will judge the whole file, the next answer may be the right one. Where none does, nothing may be mixed.
-  if (file.sha256 ?? file.gitSha1) validators.delete(key);
-  throw wrongAnswer({
+  const fault = {
     what: "the file changed between two ranges",
     file: file.name,
     expected: `ETag ${shownText(before, token, 80)}`,
     found: shownText(validator, token, 80),
     next: "run the same command again, from the beginning",
-  });
+  };
+  // Where no hash will judge the whole file, nothing may be mixed, and asking again does not undo the change.
+  if ((file.sha256 ?? file.gitSha1) === undefined)
+    throw new RequestError("data", fault, { retryable: false });
+  validators.delete(key);
+  throw wrongAnswer(fault);
 }
 
 const bareEtag = (etag: string): string => etag.replace(/^W\//, "").replaceAll('"', "");

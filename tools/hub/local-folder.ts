@@ -4,8 +4,9 @@ import { makeFolder, removeFile, renameDurably, writeFileAtomic } from "../lib/d
 import { readOptionalFile } from "../lib/files.ts";
 import { MAX_CONFIG_BYTES } from "../lib/limits.ts";
 import { tagFolder } from "./cache.ts";
-import { checkFileName, type Destination, etagOf, journalPath } from "./destination.ts";
+import { type Destination, etagOf, journalPath } from "./destination.ts";
 import type { RemoteFile, Repository } from "./repository.ts";
+import { checkFileName } from "./source-names.ts";
 
 /** Seconds by which a file system's clock may differ from ours; Python allows as many. */
 const CLOCK_SECONDS = 1;
@@ -17,10 +18,7 @@ const CLOCK_SECONDS = 1;
  */
 export function localDestination(folder: string, repository: Repository): Destination {
   const notes = join(folder, ".cache", "huggingface");
-  const steps = (file: RemoteFile): string[] => {
-    checkFileName(file.name);
-    return file.name.split("/");
-  };
+  const steps = ({ name }: RemoteFile): string[] => checkFileName(name, repository.id).split("/");
   const pathOf = (file: RemoteFile): string => join(folder, ...steps(file));
   const noteOf = (file: RemoteFile): string => `${join(notes, "download", ...steps(file))}.metadata`;
   const note = (file: RemoteFile): Promise<void> =>

@@ -77,7 +77,20 @@ export async function resolveLocal(
   });
 }
 
-async function find({ source, variant, revision }: SourceChoice, env: NodeJS.ProcessEnv): Promise<Found> {
+async function find(choice: SourceChoice, env: NodeJS.ProcessEnv): Promise<Found> {
+  const { source, variant } = choice;
+  if (source !== undefined && variant === undefined && (await exists(source)))
+    return { source: { path: source, name: checkpointName(source) } };
+  const elsewhere = remoteSource(choice);
+  const { id, revision } = elsewhere.remote;
+  if (isFolderAddress(id)) return { source: elsewhere };
+  const snapshot = await cachedSnapshot(hubSettings(env).cacheFolder, id, revision);
+  if (snapshot?.missing.length === 0) return { source: { name: elsewhere.name, path: snapshot.path } };
+  return { source: elsewhere, snapshot };
+}
+
+/** What a choice names elsewhere, whether or not it is here too. Errors: a path (66), none or two sources (64). */
+export function remoteSource({ source, variant, revision }: SourceChoice): RemoteSource {
   if ((source === undefined) === (variant === undefined))
     throw usageError({
       what: "name one source",
@@ -85,11 +98,9 @@ async function find({ source, variant, revision }: SourceChoice, env: NodeJS.Pro
       found: source ? "both" : "none",
     });
   const location = variant === undefined ? (source as string) : repositoryOf(variant);
-  if (variant === undefined && (await exists(location)))
-    return { source: { path: location, name: checkpointName(location) } };
   if (isFolderAddress(location)) {
     const name = basename(location.replace(/[?#].*$/, "")) || "checkpoint";
-    return { source: { name, remote: { id: location, revision: "" } } };
+    return { name, remote: { id: location, revision: "" } };
   }
   const at = location.indexOf("@");
   const id = at < 0 ? location : location.slice(0, at);
@@ -99,14 +110,8 @@ async function find({ source, variant, revision }: SourceChoice, env: NodeJS.Pro
       file: location,
       next: "name a checkpoint folder, a .gguf, or a Hub id such as deepseek-ai/DeepSeek-V4-Flash",
     });
-  return findRepository(id, revisionOf(at < 0 ? undefined : location.slice(at + 1), revision), env);
-}
-
-async function findRepository(id: string, revision: string, env: NodeJS.ProcessEnv): Promise<Found> {
-  const snapshot = await cachedSnapshot(hubSettings(env).cacheFolder, id, revision);
-  const name = basename(id);
-  if (snapshot?.missing.length === 0) return { source: { name, path: snapshot.path } };
-  return { source: { name, remote: { id, revision } }, snapshot };
+  const wanted = revisionOf(at < 0 ? undefined : location.slice(at + 1), revision);
+  return { name: basename(id), remote: { id, revision: wanted } };
 }
 
 function revisionOf(behindId: string | undefined, flag: string | undefined): string {

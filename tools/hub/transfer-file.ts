@@ -4,8 +4,10 @@ import { openUnfinished, removeFile, type UnfinishedFile } from "../lib/disk.ts"
 import { SEGMENT_BYTES } from "../lib/limits.ts";
 import { type Release, tryLockOutput } from "../lib/output-lock.ts";
 import { frontierOf, gapsOf, lengthOf, type Ranges, type Span, withRange } from "./byte-ranges.ts";
+import { contentKey } from "./content-key.ts";
 import { type Destination, journalPath, partialPath } from "./destination.ts";
 import { type CheckTask, GIVEN_UP, type HashTask } from "./hash-worker.ts";
+import type { HttpClient } from "./http-client.ts";
 import { openRangeJournal, type Piece, type RangeJournal } from "./range-journal.ts";
 import type { RemoteFile } from "./repository.ts";
 
@@ -41,6 +43,7 @@ export interface FileTransfer {
 }
 
 export interface OpenTransferOptions {
+  readonly client: HttpClient;
   readonly file: RemoteFile;
   readonly destination: Destination;
   readonly pool: Piscina;
@@ -48,6 +51,7 @@ export interface OpenTransferOptions {
 
 /** Opens the file for writing, or says which process is at it. */
 export async function openTransfer({
+  client,
   file,
   destination,
   pool,
@@ -61,7 +65,7 @@ export async function openTransfer({
   try {
     const path = partialPath(unfinished);
     journal = await openRangeJournal(journalPath(unfinished), {
-      content: contentOf(file),
+      content: await contentKey(client, file),
       byteLength: file.byteLength,
     });
     // What nothing is known of is written over.
@@ -76,10 +80,6 @@ export async function openTransfer({
     throw error;
   }
 }
-
-/** What a file holds, whatever it is called and wherever it lies. */
-const contentOf = ({ sha256, gitSha1, url }: RemoteFile): string =>
-  sha256 ? `sha256:${sha256}` : gitSha1 ? `git:${gitSha1}` : url.replace(/[?#].*$/s, "");
 
 async function findDamage(pool: Piscina, path: string, pieces: readonly Piece[]): Promise<Piece[]> {
   const found = (await pool.run({ path, pieces } satisfies CheckTask, { name: "damaged" })) as number[];

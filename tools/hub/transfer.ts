@@ -4,7 +4,7 @@ import { Piscina } from "piscina";
 import { MAX_UNHASHED_FILES } from "../lib/limits.ts";
 import { distModule } from "../lib/package-root.ts";
 import type { Span } from "./byte-ranges.ts";
-import { type Destination, partialPath } from "./destination.ts";
+import { type Destination, etagOf, partialPath } from "./destination.ts";
 import { fetchRange } from "./fetch-range.ts";
 import type { HttpClient } from "./http-client.ts";
 import { type Mended, verifyAndMend } from "./mend-file.ts";
@@ -16,8 +16,8 @@ import { type FileTransfer, openTransfer } from "./transfer-file.ts";
 /** What became of a file that had to be fetched. */
 export interface TransferredFile {
   readonly file: RemoteFile;
-  /** Another process, which was at the same file, has fetched it. */
-  readonly byOther: boolean;
+  /** `elsewhere`: another process, which was at the same file, has brought it. `twin`: it came under another name. */
+  readonly came: "fetched" | "elsewhere" | "twin";
   readonly fetchedBytes: number;
   readonly keptBytes: number;
   readonly mended: readonly Mended[];
@@ -77,7 +77,7 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
     const atDisk = transfer.damaged.map(({ start, end }): Mended => ({ start, end, where: "disk" }));
     results.push({
       file,
-      byOther: false,
+      came: "fetched",
       fetchedBytes: file.byteLength - keptBytes,
       keptBytes,
       mended: [...atDisk, ...mended],
@@ -100,7 +100,7 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
     // The same content under another name comes with that one.
     const path = partialPath(destination.unfinished(file));
     if ([...open].some((transfer) => transfer.path === path)) return false;
-    const transfer = await openTransfer({ file, destination, pool });
+    const transfer = await openTransfer({ client, file, destination, pool });
     if ("holder" in transfer) {
       if (!announced) listener.line(`waiting for ${transfer.holder}, which is fetching ${file.name}`);
       return false;
@@ -111,7 +111,8 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
       open.delete(transfer);
       await transfer.discard();
       await destination.adopt(file, undefined);
-      results.push({ file, byOther: true, fetchedBytes: 0, keptBytes: 0, mended: [] });
+      const isTwin = results.some((result) => etagOf(result.file) === etagOf(file));
+      results.push({ file, came: isTwin ? "twin" : "elsewhere", fetchedBytes: 0, keptBytes: 0, mended: [] });
       listener.done(file);
       return true;
     }
