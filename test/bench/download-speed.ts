@@ -105,7 +105,14 @@ const withCurl = (addresses: HubAddresses) => (): Promise<Run> => {
     ...["--silent", "--fail", "--location", "--range", range, "--output", path, url],
   ]);
   return timed(async () => {
-    const peakMiB = await run(["curl", "--no-progress-meter", "--parallel", "--parallel-max", String(jobs), ...transfers]);
+    const peakMiB = await run([
+      "curl",
+      "--no-progress-meter",
+      "--parallel",
+      "--parallel-max",
+      String(jobs),
+      ...transfers,
+    ]);
     await run(["sha256sum", ...parts.map(({ path }) => path)]);
     return peakMiB;
   });

@@ -18,7 +18,7 @@ export const inspectCommand: CommandModule<CommonArgs, Args> = {
       describe: "say which engines load it, or why not, by the rules in docs/engines.md",
     }) as unknown as Argv<Args>,
   handler: async (args) => {
-    const { resolveLocal } = await import("../hub/resolve.ts");
+    const { resolveSource } = await import("../hub/resolve.ts");
     const { withPlace } = await import("./open-place.ts");
     const source = await resolveSource(args);
     await withPlace(source, { mirror: args.mirror }, async ({ place }) => {

@@ -25,5 +25,7 @@ export async function measureRate(
     });
   });
   await Promise.all(parts);
-  return received > 0 ? Math.round((1000 * received) / Math.max(1, performance.now() - startedMs)) : undefined;
+  return received > 0
+    ? Math.round((1000 * received) / Math.max(1, performance.now() - startedMs))
+    : undefined;
 }

@@ -3,7 +3,7 @@ import type { PlannedRead } from "../lib/files.ts";
 import { STREAM_GAP_BYTES, STREAM_UNIT_BYTES } from "../lib/limits.ts";
 import type { HttpClient } from "./http-client.ts";
 import { type ReadOptions, readRange } from "./read-range.ts";
-import type { Repository } from "./repository.ts";
+import type { RemoteFile, Repository } from "./repository.ts";
 import { planUnits, type UnitLimits } from "./stream-units.ts";
 import { openWindow, type StreamWindow } from "./stream-window.ts";
 
@@ -22,7 +22,7 @@ export async function streamRepository(
   repository: Repository,
   { reads, path, ...options }: StreamOptions & { reads: AsyncIterable<PlannedRead>; path: string },
 ): Promise<StreamWindow> {
-  const files = new Map(repository.files.map((file) => [file.name, file]));
+  const files = new Map(repository.files.map((file) => [file.name, asStreamed(client, file)]));
   const units = await planUnits(reads, unitLimits(options));
   const totalBytes = units.reduce((sum, { start, end }) => sum + end - start, 0);
   return openWindow({
@@ -37,6 +37,16 @@ export async function streamRepository(
       return readRange(client, file, { ...range, signal, onRetry: options.onRetry }, onBytes);
     },
   });
+}
+
+/**
+ * Of a file of the Hub each link is asked for by its listed hash. Of one anywhere else only its name tells versions
+ * apart, and no hash will judge the whole: without one, ranges under two names are never mixed.
+ */
+function asStreamed({ settings }: HttpClient, file: RemoteFile): RemoteFile {
+  if (file.url.startsWith(`${settings.endpoint}/`)) return file;
+  const { name, byteLength, url } = file;
+  return { name, byteLength, url };
 }
 
 /** Every connection has a unit, and as many wait; half of the window is for what will be read again. */

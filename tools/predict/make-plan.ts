@@ -155,7 +155,7 @@ const predictElsewhere = (
   { downloadBytes, windowBytes }: SourceElsewhere,
   sourceBytes: number,
   bytesPerSecond: number | undefined,
-): Here["elsewhere"] => ({
+): NonNullable<Here["elsewhere"]> => ({
   downloadBytes,
   windowBytes: Math.min(windowBytes, sourceBytes),
   ...(bytesPerSecond !== undefined && { bytesPerSecond, downloadSeconds: downloadBytes / bytesPerSecond }),
