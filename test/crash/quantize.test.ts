@@ -18,7 +18,7 @@ import { beforeAll, expect, test } from "vitest";
 import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
 import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
 import { lockOutput } from "../../tools/lib/output-lock.ts";
-import { type CliResult, cli, cliCommand, ROOT } from "../support/cli.ts";
+import { type CliResult, cli, cliCommand } from "../support/cli.ts";
 import {
   type Conversion,
   commandOf,
@@ -29,6 +29,7 @@ import {
   journalOf,
   sha256,
 } from "../support/conversions.ts";
+import { diskFaults, inNamespace } from "../support/disks.ts";
 import { FULL, scratchFolder, seededRandom } from "../support/scratch.ts";
 import { copyCheckpoint, shardPaths } from "../support/shards.ts";
 
@@ -65,20 +66,8 @@ beforeAll(async () => {
   }
 });
 
-/** The environment of a run on a misbehaving disk. */
-function diskFaults(faults: Record<string, string | number>): NodeJS.ProcessEnv {
-  const library = join(folder, "disk-faults.so");
-  const source = join(ROOT, "test/crash/disk-faults.c");
-  if (!existsSync(library))
-    execFileSync(process.env.CC ?? "cc", ["-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"]);
-  return {
-    ...Object.fromEntries(Object.entries(faults).map(([key, value]) => [key, String(value)])),
-    LD_PRELOAD: library,
-  };
-}
-
 const withFaults = (faults: Record<string, string | number>, conversion: Conversion): CliResult =>
-  cli(commandOf(conversion), { env: diskFaults(faults) });
+  cli(commandOf(conversion), { env: diskFaults(folder, faults) });
 
 /** A place in a fresh folder. */
 let runs = 0;
@@ -215,7 +204,7 @@ async function startSlowly(conversion: Conversion, isTime: () => boolean) {
   const [command, ...args] = cliCommand(commandOf(conversion));
   const child = spawn(command, args, {
     stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, ...diskFaults({ FAULT_DELAY_US: "20000" }) },
+    env: { ...process.env, ...diskFaults(folder, { FAULT_DELAY_US: "20000" }) },
   });
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => {
@@ -329,30 +318,6 @@ test.skipIf(!linux)("short reads and short writes do not show in the bytes", () 
   expect(withFaults({ FAULT_SHORT: "4093" }, { ...gguf, out })).toMatchObject({ code: 0, stderr: "" });
   expect(identityOf(out)).toEqual(reference.get("model.gguf")?.identity);
 });
-
-/** Runs a command as the root of a user namespace, after a script of shell. */
-function inNamespace(script: string, args: readonly string[]): CliResult {
-  try {
-    const wrapped = [
-      "--user",
-      "--map-root-user",
-      "--mount",
-      "sh",
-      "-c",
-      `${script} && exec "$@"`,
-      "sh",
-      ...args,
-    ];
-    return {
-      stdout: execFileSync("unshare", wrapped, { stdio: "pipe", encoding: "utf8" }),
-      code: 0,
-      stderr: "",
-    };
-  } catch (error) {
-    const { status, stderr, stdout } = error as { status: number; stderr: string; stdout: string };
-    return { code: status, stderr, stdout };
-  }
-}
 
 test.skipIf(!linux)("too little space and a read-only folder are said before anything is written", () => {
   const mounted = join(folder, "mounted");

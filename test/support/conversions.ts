@@ -44,7 +44,18 @@ export const convert = ({
 
 /** The same conversion as a command line. */
 export const commandOf = ({ source, out, recipe, splitBytes, imatrix, force }: Conversion): string[] => [
-  ...["quantize", String(source), "--recipe", recipe, "--out", out, "--allow-larger", "--quiet", "--workers", "2"],
+  ...[
+    "quantize",
+    String(source),
+    "--recipe",
+    recipe,
+    "--out",
+    out,
+    "--allow-larger",
+    "--quiet",
+    "--workers",
+    "2",
+  ],
   ...(splitBytes === undefined ? [] : ["--split-size", String(splitBytes)]),
   ...(imatrix === undefined ? [] : ["--imatrix", imatrix]),
   ...(force ? ["--force"] : []),

@@ -35,17 +35,17 @@ export const convertStreamed = ({
   id,
   windowBytes = 2 ** 32,
   connections = 4,
-  onRetry,
+  onRetry = () => {},
   ...conversion
 }: Streamed): Promise<QuantizeResult> =>
   withRepository(hub, id, (repository, client) =>
     convert({
       ...conversion,
-      source: openRemoteFolder(client, repository, { onRetry }),
+      source: openRemoteFolder(client, repository, { onRetry, baseMs: 1 }),
       stream: {
         windowBytes,
         open: (reads, path) =>
-          streamRepository(client, repository, { reads, path, windowBytes, connections, onRetry }),
+          streamRepository(client, repository, { reads, path, windowBytes, connections, onRetry, baseMs: 1 }),
       },
     }),
   );

@@ -35,6 +35,7 @@ export const planCommand: CommandModule<CommonArgs, Args> = {
     const { measureRate } = await import("../hub/measure-rate.ts");
     const { withPlace } = await import("./open-place.ts");
     const { chooseKernels } = await import("../../kernels/load.ts");
+    const { interruptSignal } = await import("../lib/interrupt.ts");
     const { writeFileAtomic } = await import("../lib/disk.ts");
     const { makePlan } = await import("../predict/make-plan.ts");
     const { renderPlan } = await import("../plan/render-plan.ts");
@@ -42,14 +43,20 @@ export const planCommand: CommandModule<CommonArgs, Args> = {
     announceKernels(args);
     const [windowBytes, connections] = [windowBytesOf(args), connectionsOf(args)];
     const source = await resolveSource(args);
-    const report = await withPlace(source, { mirror: args.mirror }, ({ name, place, elsewhere }) =>
+    const signal = interruptSignal("nothing was written");
+    const report = await withPlace(source, { mirror: args.mirror, signal }, ({ name, place, elsewhere }) =>
       makePlan({
         place,
         ...(elsewhere && {
           elsewhere: {
             downloadBytes: elsewhere.repository.files.reduce((sum, { byteLength }) => sum + byteLength, 0),
             windowBytes,
-            measureRate: () => measureRate(elsewhere.client, elsewhere.repository, connections),
+            measureRate: () =>
+              measureRate(
+                elsewhere.client,
+                elsewhere.repository.files.map((file) => ({ file })),
+                { jobs: connections, signal },
+              ),
           },
         }),
         name,

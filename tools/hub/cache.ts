@@ -29,7 +29,7 @@ export function cacheDestination(cacheFolder: string, repository: Repository): D
     });
   if (!/^[0-9a-f]{40}$/.test(commit))
     throw dataError({ what: "the Hub names a commit that is none", file: id, found: commit });
-  const store = repositoryFolder(cacheFolder, id);
+  const store = join(cacheFolder, `models--${id.replaceAll("/", "--")}`);
   const snapshot = join(store, "snapshots", commit);
   const blobOf = (file: RemoteFile): string => {
     const etag = etagOf(file);
@@ -67,10 +67,6 @@ export function cacheDestination(cacheFolder: string, repository: Repository): D
     },
   };
 }
-
-/** `models--ORG--NAME` in the cache. */
-export const repositoryFolder = (cacheFolder: string, id: string): string =>
-  join(cacheFolder, `models--${id.replaceAll("/", "--")}`);
 
 const readRef = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);
 

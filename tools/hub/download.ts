@@ -1,13 +1,12 @@
-import { setMaxListeners } from "node:events";
 import { usageError, V4Error } from "../lib/errors.ts";
-import { MAX_CONNECTIONS, PROBE_BYTES } from "../lib/limits.ts";
+import { MAX_CONNECTIONS } from "../lib/limits.ts";
 import { cacheDestination } from "./cache.ts";
 import type { Destination } from "./destination.ts";
 import { checkSpace, type DownloadPlan, type PlannedFile, planDownload } from "./download-plan.ts";
 import { createDownloadProgress } from "./download-progress.ts";
-import { fetchRange } from "./fetch-range.ts";
 import { type HttpClient, openHttpClient } from "./http-client.ts";
 import { localDestination } from "./local-folder.ts";
+import { measureRate } from "./measure-rate.ts";
 import type { Mended } from "./mend-file.ts";
 import { listRepository, type RemoteFile, type Repository } from "./repository.ts";
 import { hubSettings } from "./settings.ts";
@@ -30,6 +29,8 @@ export interface DownloadOptions {
   readonly dryRun?: boolean;
   readonly quiet?: boolean;
   readonly signal?: AbortSignal;
+  /** Patience with a server that has gone silent. */
+  readonly stallMs?: number;
   readonly env?: NodeJS.ProcessEnv;
   /** What will be done, before it is; `bytesPerSecond` where it has been measured. */
   readonly onPlan?: (plan: DownloadPlan, bytesPerSecond?: number) => void;
@@ -83,7 +84,10 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_CONNECTIONS)
     throw usageError({ what: "--jobs", expected: `1 to ${MAX_CONNECTIONS}`, found: String(jobs) });
   for (let isLast = false; ; isLast = true) {
-    const client = openHttpClient(hubSettings(env), { env });
+    const client = openHttpClient(hubSettings(env), {
+      env,
+      ...(options.stallMs !== undefined && { stallMs: options.stallMs }),
+    });
     try {
       return await downloadWith(client, { ...options, jobs });
     } catch (error) {
@@ -102,18 +106,19 @@ async function downloadWith(
   options: DownloadOptions & { readonly jobs: number },
 ): Promise<DownloadResult> {
   const { revision, mirror, include, jobs, onLine = () => {} } = options;
+  const signal = options.signal ?? new AbortController().signal;
   const startedMs = performance.now();
   const repository = await listRepository(client, options.id, {
     ...(revision && { revision }),
     ...(mirror && { mirror }),
-    ...(options.signal && { signal: options.signal }),
+    signal,
     onRetry: onLine,
   });
   const destination = destinationOf(client, repository, options);
   const plan = await planDownload({ repository, destination, include });
   const missing = plan.files.filter(({ state }) => state === "partial" || state === "missing");
   if (options.dryRun) {
-    const bytesPerSecond = await measureRate(client, missing, jobs);
+    const bytesPerSecond = await measureRate(client, missing, { jobs, signal });
     options.onPlan?.(plan, bytesPerSecond);
     return resultOf({ plan, status: "dry run", transferred: [], startedMs, bytesPerSecond });
   }
@@ -126,8 +131,6 @@ async function downloadWith(
     showBars: client.settings.showProgress && !options.quiet,
     onLine,
   });
-  const signal = options.signal ?? new AbortController().signal;
-  setMaxListeners(0, signal);
   const transferStartedMs = performance.now();
   let transferred: TransferredFile[] = [];
   try {
@@ -165,25 +168,6 @@ function destinationOf(
   return localFolder === undefined
     ? cacheDestination(cacheFolder ?? settings.cacheFolder, repository)
     : localDestination(localFolder, repository);
-}
-
-/** Bytes per second over the beginning of the largest file that is missing; what comes is thrown away. */
-async function measureRate(
-  client: HttpClient,
-  missing: readonly PlannedFile[],
-  jobs: number,
-): Promise<number | undefined> {
-  const [largest] = missing.map(({ file }) => file).sort((a, b) => b.byteLength - a.byteLength);
-  const total = Math.min(largest?.byteLength ?? 0, PROBE_BYTES);
-  if (total === 0) return undefined;
-  const share = Math.ceil(total / jobs);
-  const startedMs = performance.now();
-  await Promise.all(
-    Array.from({ length: Math.ceil(total / share) }, (_, i) =>
-      fetchRange(client, largest, { start: i * share, end: Math.min(total, (i + 1) * share) }, () => {}),
-    ),
-  );
-  return Math.round((1000 * total) / Math.max(1, performance.now() - startedMs));
 }
 
 interface Outcome {

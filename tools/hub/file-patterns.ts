@@ -33,4 +33,4 @@ function setOf(negated: boolean, members: string): string {
 }
 
 const escaped = (character: string): string =>
-  /[\^$\\.*+?()[\]{}|/-]/.test(character) ? `\\${character}` : character;
+  /[\^$\\.*+?()[\]{}|/-]/.test(character) ? `\\u{${character.charCodeAt(0).toString(16)}}` : character;

@@ -9,7 +9,7 @@ export interface PieceWriter {
 }
 
 /** On a slow line a piece ends before it is full, so that a kill costs little. */
-const PIECE_MS = 200;
+const PIECE_MS = 100;
 
 export interface PieceWriterOptions {
   /** Where the first byte belongs. */

@@ -1,21 +1,19 @@
 import { type ByteRange, fetchRange } from "./fetch-range.ts";
 import type { HttpClient } from "./http-client.ts";
 import type { RemoteFile } from "./repository.ts";
-import { retrying } from "./retry.ts";
+import { type RetryOptions, retrying } from "./retry.ts";
 
-export interface ReadOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Gets one line for every attempt that failed and is repeated. */
-  readonly onRetry?: ((line: string) => void) | undefined;
-}
+/** How a read is repeated. */
+export type ReadOptions = Omit<RetryOptions, "what">;
 
 /** Fetches a range, however many attempts it takes; what an attempt got before it failed is not asked for again. */
 export async function readRange(
   client: HttpClient,
   file: RemoteFile,
-  { start, end, signal, onRetry }: Omit<ByteRange, "signal"> & ReadOptions,
+  { start, end, ...retry }: Pick<ByteRange, "start" | "end"> & ReadOptions,
   onBytes: (bytes: Uint8Array, position: number) => void | Promise<void>,
 ): Promise<void> {
+  const { signal } = retry;
   let at = start;
   await retrying(
     async (progressed) => {
@@ -31,6 +29,6 @@ export async function readRange(
         },
       );
     },
-    { what: file.url, ...(signal && { signal }), ...(onRetry && { onRetry }) },
+    { ...retry, what: `reading ${file.name}` },
   );
 }

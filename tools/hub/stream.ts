@@ -20,21 +20,27 @@ export interface StreamOptions extends ReadOptions {
 export async function streamRepository(
   client: HttpClient,
   repository: Repository,
-  { reads, path, ...options }: StreamOptions & { reads: AsyncIterable<PlannedRead>; path: string },
+  {
+    reads,
+    path,
+    windowBytes,
+    connections,
+    ...retry
+  }: StreamOptions & { reads: AsyncIterable<PlannedRead>; path: string },
 ): Promise<StreamWindow> {
   const files = new Map(repository.files.map((file) => [file.name, asStreamed(client, file)]));
-  const units = await planUnits(reads, unitLimits(options));
+  const units = await planUnits(reads, unitLimits(windowBytes, connections));
   const totalBytes = units.reduce((sum, { start, end }) => sum + end - start, 0);
   return openWindow({
     units,
-    windowBytes: Math.min(options.windowBytes, totalBytes),
-    connections: options.connections,
+    windowBytes: Math.min(windowBytes, totalBytes),
+    connections,
     scratch: await openNameless(path),
     fetch: (name, range, onBytes) => {
       const file = files.get(name);
       if (!file) throw new Error(`${name} is no file of ${repository.id}`);
-      const signal = options.signal ? AbortSignal.any([options.signal, range.signal]) : range.signal;
-      return readRange(client, file, { ...range, signal, onRetry: options.onRetry }, onBytes);
+      const signal = retry.signal ? AbortSignal.any([retry.signal, range.signal]) : range.signal;
+      return readRange(client, file, { ...retry, ...range, signal }, onBytes);
     },
   });
 }
@@ -50,7 +56,7 @@ function asStreamed({ settings }: HttpClient, file: RemoteFile): RemoteFile {
 }
 
 /** Every connection has a unit, and as many wait; half of the window is for what will be read again. */
-function unitLimits({ windowBytes, connections }: StreamOptions): UnitLimits {
+function unitLimits(windowBytes: number, connections: number): UnitLimits {
   return {
     unitBytes: Math.max(1, Math.min(STREAM_UNIT_BYTES, Math.floor(windowBytes / (4 * connections)))),
     gapBytes: STREAM_GAP_BYTES,

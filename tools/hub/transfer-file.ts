@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { Piscina } from "piscina";
 import { openUnfinished, removeFile, type UnfinishedFile } from "../lib/disk.ts";
-import { SEGMENT_BYTES } from "../lib/limits.ts";
+import { MIN_SEGMENT_BYTES, SEGMENT_BYTES } from "../lib/limits.ts";
 import { type Release, tryLockOutput } from "../lib/output-lock.ts";
 import { frontierOf, gapsOf, lengthOf, type Ranges, type Span, withRange } from "./byte-ranges.ts";
 import { contentKey } from "./content-key.ts";
@@ -21,8 +21,8 @@ export interface FileTransfer {
   readonly damaged: readonly Span[];
   /** Of what else something lay here, in words. */
   readonly discarded?: string;
-  /** The lowest range that nobody has taken; undefined when all of the file is on its way. */
-  take(): Span | undefined;
+  /** The lowest range that nobody has taken, a fair share of what is left; undefined when all of the file is on its way. */
+  take(connections: number): Span | undefined;
   /** Writes bytes and puts them on record. */
   write(bytes: Uint8Array, position: number): Promise<void>;
   /** Fills `into` with what the file holds. */
@@ -47,6 +47,7 @@ export interface OpenTransferOptions {
   readonly file: RemoteFile;
   readonly destination: Destination;
   readonly pool: Piscina;
+  readonly signal: AbortSignal;
 }
 
 /** Opens the file for writing, or says which process is at it. */
@@ -55,6 +56,7 @@ export async function openTransfer({
   file,
   destination,
   pool,
+  signal,
 }: OpenTransferOptions): Promise<FileTransfer | { readonly holder: string }> {
   await destination.prepare(file);
   const unfinished = destination.unfinished(file);
@@ -65,7 +67,7 @@ export async function openTransfer({
   try {
     const path = partialPath(unfinished);
     journal = await openRangeJournal(journalPath(unfinished), {
-      content: await contentKey(client, file),
+      content: await contentKey(client, file, signal),
       byteLength: file.byteLength,
     });
     // What nothing is known of is written over.
@@ -148,10 +150,11 @@ function transferOf({
     keptBytes,
     damaged,
     ...(journal.other && { discarded: journal.other.content }),
-    take() {
+    take(connections) {
       const [gap] = wanted;
       if (!gap) return undefined;
-      const end = Math.min(gap.end, gap.start + SEGMENT_BYTES);
+      const share = Math.ceil(lengthOf(wanted) / connections);
+      const end = Math.min(gap.end, gap.start + Math.max(MIN_SEGMENT_BYTES, Math.min(SEGMENT_BYTES, share)));
       if (end === gap.end) wanted.shift();
       else wanted[0] = { start: end, end: gap.end };
       return { start: gap.start, end };

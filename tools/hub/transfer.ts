@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import pLimit from "p-limit";
 import { Piscina } from "piscina";
@@ -56,6 +57,8 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
   const { client, destination, connections, listener } = options;
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
+  // Every request listens.
+  setMaxListeners(0, signal);
   const pool = new Piscina({
     filename: distModule("tools/hub/hash-worker"),
     minThreads: 1,
@@ -100,7 +103,7 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
     // The same content under another name comes with that one.
     const path = partialPath(destination.unfinished(file));
     if ([...open].some((transfer) => transfer.path === path)) return false;
-    const transfer = await openTransfer({ client, file, destination, pool });
+    const transfer = await openTransfer({ client, file, destination, pool, signal });
     if ("holder" in transfer) {
       if (!announced) listener.line(`waiting for ${transfer.holder}, which is fetching ${file.name}`);
       return false;
@@ -134,7 +137,7 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
     for (;;) {
       signal.throwIfAborted();
       for (; fetching.length > 0; fetching.shift()) {
-        const span = fetching[0].take();
+        const span = fetching[0].take(connections);
         if (span) return { transfer: fetching[0], span };
       }
       while (finishing.size >= MAX_UNHASHED_FILES) await Promise.race(finishing);

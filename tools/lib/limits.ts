@@ -54,9 +54,6 @@ export const STREAM_WINDOW_BYTES = 4096 * MiB;
 /** A smaller window holds too few ranges to keep connections busy. */
 export const MIN_STREAM_WINDOW_BYTES = MiB;
 
-/** How long the network is measured: until connections have reached their speed. */
-export const PROBE_MS = 3000;
-
 /** Texts or token ids that a validation runs: more would take days. */
 export const MAX_PROMPTS_BYTES = 64 * MiB;
 
@@ -78,8 +75,12 @@ export const MAX_IMATRIX_ENTRIES = 131_072;
 /** The name of the calibration text in a legacy importance file: a path in practice. */
 export const MAX_IMATRIX_DATASET_BYTES = 65_536;
 
-/** Bytes of one request of a download: enough to hide its latency, and so few that the connections stay close together in a file, whose hash follows them. */
+/**
+ * Bytes of one request of a download: enough to hide its latency, and so few that the connections stay close together in
+ * a file, whose hash follows them. Towards the end of a file requests get smaller, so that all connections have work.
+ */
 export const SEGMENT_BYTES = 32 * MiB;
+export const MIN_SEGMENT_BYTES = 4 * MiB;
 
 /** Bytes that a connection gathers before it writes them: a write and a journal line cost little beside them. */
 export const PIECE_BYTES = MiB;
