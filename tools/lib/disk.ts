@@ -164,15 +164,25 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
   }
 }
 
-/** Makes a folder and those above it. The last step is plain: Node's recursion calls a read-only disk "no such folder". */
+/** Makes a folder and those above it. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(dirname(resolve(path)), { recursive: true });
-    await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST" || !(await stat(path)).isDirectory()) throw error;
-    });
+    await makeFolders(resolve(path));
   } catch (error) {
     throw systemError(error, path);
+  }
+}
+
+/** Step by step: Node's own recursion calls a read-only disk "no such folder". */
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    if (code !== "ENOENT" || path === dirname(path)) throw error;
+    await makeFolders(dirname(path));
+    await makeFolders(path);
   }
 }
 
