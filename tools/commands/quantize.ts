@@ -1,5 +1,4 @@
 import type { Argv, CommandModule } from "yargs";
-import type { LocalSource, RemoteSource } from "../hub/resolve.ts";
 import type { QuantizeResult } from "../quantize/describe.ts";
 import type { Place } from "./open-place.ts";
 import { type CommonArgs, printResult } from "./output.ts";
@@ -53,6 +52,7 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
         describe: "replace a finished output",
       }) as unknown as Argv<Args>,
   handler: async (args) => {
+    const { ensureDownloaded } = await import("../hub/ensure-downloaded.ts");
     const { resolveSource } = await import("../hub/resolve.ts");
     const { renderQuantize } = await import("../quantize/render.ts");
     const { interruptSignal } = await import("../lib/interrupt.ts");
@@ -60,8 +60,18 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
     const { withPlace } = await import("./open-place.ts");
     announceKernels(args);
     const signal = interruptSignal("the same command goes on where it stopped");
-    let source = await resolveSource(args);
-    if ("remote" in source && !args.stream) source = await bringHere(args, source, signal);
+    const source = args.stream
+      ? await resolveSource(args)
+      : await ensureDownloaded(args, {
+          mirror: args.mirror,
+          jobs: connectionsOf(args),
+          quiet: args.quiet,
+          signal,
+          dryRun: args.dryRun,
+          onText: (text) => {
+            if (!args.quiet) process.stderr.write(`${text}\n`);
+          },
+        });
     const options = { mirror: args.mirror, signal, onRetry: sayer(args) };
     const result = await withPlace(source, options, (place) => convert(args, place, signal));
     printResult(args, result, () => renderQuantize(result));
@@ -109,47 +119,4 @@ async function convert(
     signal,
     onWarning: sayer(args),
   });
-}
-
-/** Downloads a source that lies elsewhere, having said what that takes; a dry run says it and leaves the source there. */
-async function bringHere(
-  args: Args,
-  source: RemoteSource,
-  signal: AbortSignal,
-): Promise<LocalSource | RemoteSource> {
-  const { download } = await import("../hub/download.ts");
-  const { renderDownloadPlan } = await import("../hub/render-download.ts");
-  const { resolveLocal } = await import("../hub/resolve.ts");
-  const { isFolderAddress } = await import("../hub/source-names.ts");
-  const { usageError } = await import("../lib/errors.ts");
-  const { id, revision } = source.remote;
-  if (id.startsWith("file:")) return resolveLocal(args);
-  if (isFolderAddress(id)) {
-    if (args.dryRun) return source;
-    throw usageError({
-      what: "the cache has no place for a folder that is no repository",
-      found: id,
-      next: `give --stream, or fetch it first: v4kit download ${id} --local-dir FOLDER`,
-    });
-  }
-  const options = {
-    id,
-    revision,
-    mirror: args.mirror,
-    jobs: connectionsOf(args),
-    quiet: args.quiet,
-    signal,
-    onLine: sayer(args),
-  };
-  // Only a dry run measures the rate, and who waits for hours wants to know how many.
-  await download({
-    ...options,
-    dryRun: true,
-    onPlan: (plan, bytesPerSecond) => {
-      if (!args.quiet) process.stderr.write(`${renderDownloadPlan(plan, bytesPerSecond)}\n`);
-    },
-  });
-  if (args.dryRun) return source;
-  const { path } = await download(options);
-  return { name: source.name, path };
 }
