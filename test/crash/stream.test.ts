@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
@@ -58,10 +58,7 @@ test("killed wherever the transfer is, and again while it goes on: the bytes of 
   const kills = FULL ? 30 : 2;
   // Slow enough that a kill finds it at work.
   await hub.control({ bytesPerSecond: FULL ? 12_000_000 : 4_000_000 });
-  const began = fresh();
-  expect(await streamAndKill(began, Number.POSITIVE_INFINITY)).toBe(0);
-  const whole = await hub.bytesSent();
-  expect(identityOf(began)).toEqual(identity);
+  const whole = shardPaths(checkpoint).reduce((sum, path) => sum + statSync(path).size, 0);
   let [hit, atWork] = [0, 0];
   while (hit < kills) {
     const out = fresh();
@@ -97,7 +94,8 @@ test("through cuts, refusals, wrong ranges and lies about lengths: the same byte
     { kind: "whole" },
   ];
   const on = "^cdn GET .*safetensors";
-  await hub.control({ seed: 4, rules: faults.map((fault) => ({ fault, on, fraction: 0.12 })) });
+  // Together fewer than what a reader gives up after, wherever they fall.
+  await hub.control({ rules: faults.map((fault, i) => ({ fault, on, after: 2 * i, count: 1 })) });
   const out = fresh();
   const retries: string[] = [];
   await convertStreamed({

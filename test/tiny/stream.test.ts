@@ -1,14 +1,14 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { sidecarOf } from "../../tools/artefact/manifest-file.ts";
+import { type Manifest, sidecarOf } from "../../tools/artefact/manifest-file.ts";
 import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
 import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
-import { convert, failureOf, identityOf } from "../support/conversions.ts";
+import { convert, failureOf, identityOf, sha256 } from "../support/conversions.ts";
 import { startHub } from "../support/hub.ts";
 import { FULL, scratchFolder } from "../support/scratch.ts";
 import { shardPaths } from "../support/shards.ts";
-import { convertStreamed } from "../support/streams.ts";
+import { convertStreamed, withRepository } from "../support/streams.ts";
 
 const ID = "deepseek-ai/DeepSeek-V4-Flash";
 const folder = scratchFolder();
@@ -30,6 +30,9 @@ beforeEach(async () => {
 let runs = 0;
 const fresh = (name: string): string => join(folder, `run-${runs++}`, name);
 const nameFor = (recipe: string): string => (recipe === "nvfp4" || recipe === "fp8" ? "model" : "model.gguf");
+
+const provenanceOf = (out: string): Manifest["provenance"] =>
+  (JSON.parse(readFileSync(join(sidecarOf(out), "manifest.json"), "utf8")) as Manifest).provenance;
 
 /** By recipe: what a conversion of the local folder gives. */
 const local = new Map<string, string[]>();
@@ -61,6 +64,12 @@ test.each<[string, string]>([
   expect(ranges.length).toBe(shardPaths(checkpoint).length + (result.streamed?.fetches ?? 0));
   expect(result.streamed?.fetches).toBeLessThan(result.source.tensors / 4);
   expect(readdirSync(sidecarOf(out))).not.toContain("window");
+  // Outside of the digest the manifest says what this proves and what not.
+  const { revision, streamed, files } = provenanceOf(out);
+  expect(revision).toMatch(/^[0-9a-f]{40}$/);
+  expect(result.source.path).toContain(revision);
+  expect(streamed).toMatchObject({ commit: revision, unverified: ["SHA-256 of the shards"] });
+  expect(files[0].sha256).toMatch(/^[0-9a-f]{64}$/);
 });
 
 test("a window smaller than the model changes requests, not bytes", async () => {
@@ -74,47 +83,40 @@ test("a window smaller than the model changes requests, not bytes", async () => 
   expect(streamed?.peakBytes).toBeLessThanOrEqual(windowBytes);
 });
 
-test("the manifest says what a stream proves and what it does not, outside of the digest", async () => {
-  const out = fresh("model.gguf");
-  const { source } = await convertStreamed({ hub, id: ID, recipe: "lossless-4", out });
-  const { provenance, digest } = JSON.parse(readFileSync(join(sidecarOf(out), "manifest.json"), "utf8"));
-  expect(digest).toBe((await identityHere("lossless-4")).at(-1));
-  expect(provenance.revision).toMatch(/^[0-9a-f]{40}$/);
-  expect(source.path).toContain(provenance.revision);
-  expect(provenance.streamed).toMatchObject({
-    commit: provenance.revision,
-    unverified: ["SHA-256 of the shards"],
-  });
-  expect(provenance.files[0].sha256).toMatch(/^[0-9a-f]{64}$/);
-});
+/** The repository as the Hugging Face cache has it: links whose targets are named by their hash. */
+function snapshotOf(commit: string): string {
+  const store = join(folder, "models--deepseek-ai--DeepSeek-V4-Flash");
+  const snapshot = join(store, "snapshots", commit);
+  for (const path of [snapshot, join(store, "blobs")]) mkdirSync(path, { recursive: true });
+  for (const name of readdirSync(checkpoint)) {
+    const blob = join(store, "blobs", sha256(join(checkpoint, name)));
+    copyFileSync(join(checkpoint, name), blob);
+    symlinkSync(blob, join(snapshot, name));
+  }
+  return snapshot;
+}
 
-test("what a stream began goes on with the stream, and only what is missing is fetched", async () => {
+test("what a stream began goes on with a snapshot in the cache, without a network, and says that it was streamed", async () => {
   const recipe = "lossless-4";
   const out = fresh("model.gguf");
-  await convertStreamed({ hub, id: ID, recipe, out: fresh("model.gguf") });
-  const whole = await hub.bytesSent();
-  await hub.clearLog();
   const interrupted = new AbortController();
   const halfway = async (): Promise<void> => {
-    while ((await hub.bytesSent()) < whole / 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    while ((await hub.bytesSent()) < shardBytes / 2) await new Promise((resolve) => setTimeout(resolve, 5));
     interrupted.abort(new Error("halfway"));
   };
   await hub.control({ bytesPerSecond: 2 * shardBytes });
   const begun = convertStreamed({
-    hub,
-    id: ID,
-    recipe,
-    out,
-    windowBytes: 300_000,
+    ...{ hub, id: ID, recipe, out, windowBytes: 300_000 },
     signal: interrupted.signal,
   });
   await Promise.all([expect(begun).rejects.toThrow("halfway"), halfway()]);
-  await hub.calm();
+  const { commit } = await withRepository(hub, ID, async (repository) => repository);
   await hub.clearLog();
-  const { resumed } = await convertStreamed({ hub, id: ID, recipe, out });
+  const { resumed } = await convert({ source: snapshotOf(commit as string), recipe, out });
   expect(resumed).toBeGreaterThan(0);
-  expect(await hub.bytesSent()).toBeLessThan(0.8 * whole);
+  expect(await hub.log()).toEqual([]);
   expect(identityOf(out)).toEqual(await identityHere(recipe));
+  expect(provenanceOf(out)).toMatchObject({ revision: commit, streamed: { commit } });
 });
 
 test("a repository whose file changes under its commit is refused, and nothing gets a name", async () => {
