@@ -82,10 +82,10 @@ function describeEntry(path: string): Entry {
   return file ? { file: file.name } : { text: bytes.toString() };
 }
 
-/** What both tools share: blobs, snapshots and references. */
+/** What both tools share: blobs, snapshots, listings and references. */
 export const sharedPart = (tree: CacheTree): CacheTree =>
   Object.fromEntries(
     Object.entries(tree).filter(([name]) =>
-      ["blobs", "snapshots", "refs"].some((part) => name.startsWith(`${REPOSITORY_FOLDER}/${part}`)),
+      ["blobs", "snapshots", "trees", "refs"].some((part) => name.startsWith(`${REPOSITORY_FOLDER}/${part}`)),
     ),
   );

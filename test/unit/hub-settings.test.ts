@@ -13,6 +13,7 @@ test.each<readonly [NodeJS.ProcessEnv, string]>([
   [{ HF_HOME: "~/h" }, "/home/u/h/hub"],
   [{ HF_HOME: "~" }, "/home/u/hub"],
   [{ HF_HOME: "$BIG/hf" }, "/mnt/big/hf/hub"],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how shells write it
   [{ HF_HUB_CACHE: "${BIG}/c", HF_HOME: "/h" }, "/mnt/big/c"],
   [{ HF_HUB_CACHE: "/$UNSET/c" }, "/$UNSET/c"],
   [{ HUGGINGFACE_HUB_CACHE: "~/old" }, "/home/u/old"],

@@ -101,7 +101,7 @@ export function remoteSource({ source, variant, revision }: SourceChoice): Remot
     });
   const location = variant === undefined ? (source as string) : repositoryOf(variant);
   if (isFolderAddress(location)) {
-    if (!URL.canParse(location)) throw usageError({ what: "not the address of a folder", found: location });
+    if (!URL.canParse(location)) throw usageError({ what: "not the address of a folder" });
     const name = basename(location.replace(/[?#].*$/, "")) || "checkpoint";
     return { name, remote: { id: location, revision: "" } };
   }

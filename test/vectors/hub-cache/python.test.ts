@@ -8,6 +8,7 @@ import { startHub } from "../../support/hub.ts";
 import {
   CACHES,
   describeTree,
+  REPOSITORY_FOLDER,
   sharedPart,
   TAG,
   UNFINISHED,
@@ -34,6 +35,7 @@ beforeEach(async () => {
 });
 
 const REVISIONS = ["main", TAG];
+const COMMIT = (CACHES.complete[`${REPOSITORY_FOLDER}/refs/main`] as { text: string }).text;
 const env = { ...process.env, ...hub.env, HF_HUB_DISABLE_XET: "1", HF_HUB_DISABLE_TELEMETRY: "1" };
 const FILES = Object.fromEntries(
   Object.keys(CACHES.main).map((name) => [name, statSync(join(scratch, "repository/main", name)).size]),
@@ -47,7 +49,7 @@ interface Reading {
 
 function readByPython(cache: string): Reading {
   const script = join(ROOT, "test/vectors/hub-cache/read.py");
-  const { status, stdout, stderr } = spawnSync(PYTHON, [script, cache, CACHES.id, ...REVISIONS], {
+  const { status, stdout, stderr } = spawnSync(PYTHON, [script, cache, CACHES.id, ...REVISIONS, COMMIT], {
     encoding: "utf8",
     env,
   });
@@ -66,8 +68,8 @@ function downloadByPython(cache: string, revision: string): void {
 const ourArgs = (cache: string, revision: string): string[] => [
   ...["download", CACHES.id, "--revision", revision, "--cache-dir", cache, "--json"],
 ];
-const downloadByUs = (cache: string, revision: string): void =>
-  expect(cli(ourArgs(cache, revision), { env: hub.env })).toMatchObject({ code: 0 });
+const downloadByUs = (cache: string, revision: string, ...more: string[]): void =>
+  expect(cli([...ourArgs(cache, revision), ...more], { env: hub.env })).toMatchObject({ code: 0 });
 
 const fetchedFiles = async (): Promise<readonly string[]> =>
   (await hub.log()).flatMap(({ method, file }) => (method === "GET" && file !== undefined ? [file] : []));
@@ -89,6 +91,14 @@ test.skipIf(!version)(
     expect(sharedPart(describeTree(cache))).toEqual(sharedPart(CACHES.complete));
   },
 );
+
+test.skipIf(!version)("Python sees that a part of a repository is not all of it", () => {
+  const cache = join(scratch, "part");
+  downloadByUs(cache, "main", "--include", "*.json");
+  const { snapshots, warnings } = readByPython(cache);
+  expect(warnings).toEqual([]);
+  expect([snapshots.main, snapshots[COMMIT]]).toEqual([null, null]);
+});
 
 test.skipIf(!version)("we find what Python wrote, and have nothing to fetch", async () => {
   const cache = join(scratch, "python");
@@ -124,7 +134,7 @@ test.skipIf(!version)(
     expect(unfinished()).not.toEqual([]);
     const half = readByPython(cache);
     expect(half.warnings).toEqual([]);
-    expect(half.snapshots.main).toBeNull();
+    expect([half.snapshots.main, half.snapshots[COMMIT]]).toEqual([null, null]);
     downloadByPython(cache, "main");
     const whole = readByPython(cache);
     expect(whole.warnings).toEqual([]);
