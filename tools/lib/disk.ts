@@ -117,6 +117,13 @@ export async function openUnfinished(path: string): Promise<UnfinishedFile> {
   };
 }
 
+/** A scratch file without a name: it goes when it is closed, and with this process at the latest, however that ends. */
+export async function openNameless(path: string): Promise<UnfinishedFile> {
+  const file = await openUnfinished(path);
+  await rm(path, { force: true });
+  return file;
+}
+
 async function readIfThere(handle: FileHandle, into: Uint8Array, position: number): Promise<boolean> {
   let done = 0;
   while (done < into.length) {
