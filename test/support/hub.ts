@@ -1,7 +1,5 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll } from "vitest";
@@ -9,6 +7,7 @@ import type {
   HubAddresses,
   HubFaults,
   HubLogLine,
+  HubTraffic,
   RepositorySetup,
 } from "../fixtures/hub-server/protocol.ts";
 import { NO_FAULTS } from "../fixtures/hub-server/protocol.ts";
@@ -31,6 +30,8 @@ export interface TestHub {
   clearLog(): Promise<void>;
   /** Bytes of bodies that went out since the log was cleared: of one file, or of all answers. */
   bytesSent(file?: string): Promise<number>;
+  /** What went out, and what of it no client has read yet: a client that is killed never had that. */
+  traffic(): Promise<HubTraffic>;
   stop(): Promise<void>;
   /** For a command: the endpoint, a cache of its own, no token, no proxy. */
   readonly env: NodeJS.ProcessEnv;
@@ -48,11 +49,9 @@ export async function startHub(repositories: Readonly<Record<string, RepositoryS
   const [line] = (await Promise.race([once(lines, "line"), exited])) as [unknown];
   if (typeof line !== "string") throw new Error(`the hub server ended with code ${line}`);
   const addresses = JSON.parse(line) as HubAddresses;
-  const home = mkdtempSync(join(tmpdir(), "v4kit-hub-"));
   const stop = async (): Promise<void> => {
-    server.kill();
+    server.stdin.end();
     await exited;
-    rmSync(home, { recursive: true, force: true });
   };
   afterAll(stop);
   const ask = async (path: string, init?: RequestInit): Promise<unknown> =>
@@ -79,11 +78,12 @@ export async function startHub(repositories: Readonly<Record<string, RepositoryS
           file === undefined ? origin !== "proxy" : sent === file && status < 300,
         )
         .reduce((sum, { bytesSent }) => sum + bytesSent, 0),
+    traffic: async () => (await ask("/traffic")) as HubTraffic,
     stop,
     env: {
       HF_ENDPOINT: addresses.hub,
-      HF_HOME: home,
-      HF_HUB_CACHE: join(home, "hub"),
+      HF_HOME: addresses.scratch,
+      HF_HUB_CACHE: join(addresses.scratch, "hub"),
       HF_HUB_DISABLE_PROGRESS_BARS: "1",
       ...Object.fromEntries(UNSET.map((name) => [name, undefined])),
     },

@@ -5,6 +5,7 @@ import type { Destination } from "./destination.ts";
 import { checkSpace, type DownloadPlan, type PlannedFile, planDownload } from "./download-plan.ts";
 import { createDownloadProgress } from "./download-progress.ts";
 import { type HttpClient, openHttpClient } from "./http-client.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { localDestination } from "./local-folder.ts";
 import { measureRate } from "./measure-rate.ts";
 import type { Mended } from "./mend-file.ts";
@@ -125,6 +126,8 @@ async function downloadWith(
   options.onPlan?.(plan);
   checkSpace(plan);
   for (const { file, state } of plan.files) if (state === "linked") await destination.adopt(file, undefined);
+  for (const { file, state } of plan.files)
+    if (state === "cached" || state === "linked") await removeLeftovers(file, destination);
   const progress = createDownloadProgress({
     totalBytes: plan.missingBytes,
     fileCount: missing.length,

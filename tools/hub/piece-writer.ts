@@ -8,8 +8,8 @@ export interface PieceWriter {
   flush(): Promise<void>;
 }
 
-/** On a slow line a piece ends before it is full, so that a kill costs little. */
-const PIECE_MS = 100;
+/** What came is written after this time at the latest, so that a kill costs little on a slow line too. */
+const PIECE_MS = 50;
 
 export interface PieceWriterOptions {
   /** Where the first byte belongs. */
@@ -29,11 +29,13 @@ export function createPieceWriter({ start, buffers, write }: PieceWriterOptions)
   let [filling, spare] = buffers;
   let position = start;
   let filled = 0;
-  let begunMs = 0;
+  let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
 
   const handOn = async (): Promise<void> => {
     await writing;
+    clearTimeout(timer);
+    timer = undefined;
     if (filled === 0) return;
     writing = write(filling.subarray(0, filled), position);
     // Whoever waits next hears of it; until then it is no unhandled rejection.
@@ -51,14 +53,12 @@ export function createPieceWriter({ start, buffers, write }: PieceWriterOptions)
       done += part.length;
       if (filled === filling.length) await handOn();
     }
-    if (performance.now() - begunMs >= PIECE_MS) await handOn();
   };
 
   return {
     add(bytes) {
-      if (filled === 0) begunMs = performance.now();
-      if (filled + bytes.length >= filling.length || performance.now() - begunMs >= PIECE_MS)
-        return addSlowly(bytes);
+      if (filled + bytes.length >= filling.length) return addSlowly(bytes);
+      timer ??= setTimeout(() => handOn().catch(() => {}), PIECE_MS);
       filling.set(bytes, filled);
       filled += bytes.length;
       return undefined;
