@@ -86,7 +86,8 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/peers",
     "kernels",
   ],
-  "tools/commands": ["tools", "kernels/load.ts"],
+  evals: ["tools/lib", "tools/tokenizer"],
+  "tools/commands": ["tools", "evals", "kernels/load.ts"],
   "tools/pipeline.ts": [],
   "tools/cli.ts": ["tools"],
 };
