@@ -59,3 +59,18 @@ export const MAX_IMATRIX_DATASET_BYTES = 65_536;
 
 /** Bytes of a file that are hashed at once: enough to hide the cost of a read. */
 export const HASH_BYTES = 4 * MiB;
+
+/** A line of a log that is read a piece at a time: a sample's row with its references and tries is a few KiB. */
+export const MAX_LOG_LINE_BYTES = 16 * MiB;
+
+/** Bytes of such a log that are read at once. */
+export const LINE_READ_BYTES = MiB;
+
+/** A prompt of a million tokens is 5 MB of text, a reply of 384 thousand 2 MB. */
+export const MAX_BLOB_BYTES = 64 * MiB;
+
+/** run.json of an evaluation: its contract names every task. */
+export const MAX_RUN_BYTES = 4 * MiB;
+
+/** Samples of one evaluation, 13 bytes each in memory: all of LiveCodeBench a hundred times are 105,500. */
+export const MAX_SAMPLES = 10_000_000;
