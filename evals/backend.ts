@@ -1,21 +1,4 @@
-/** One call of a tool, as the model wrote it. */
-export interface ToolCall {
-  readonly name: string;
-  /** A JSON text. */
-  readonly arguments: string;
-  readonly id?: string;
-}
-
-/** One turn of a conversation. */
-export interface ChatMessage {
-  readonly role: "system" | "developer" | "user" | "assistant" | "tool";
-  readonly content: string;
-  readonly reasoning?: string;
-  readonly toolCalls?: readonly ToolCall[];
-}
-
-/** How much the model thinks before it answers. */
-export type ThinkingMode = "nonthink" | "high" | "max";
+import type { ChatMessage, ThinkingMode, ToolCall } from "../tools/tokenizer/chat-types.ts";
 
 export interface SamplingOptions {
   readonly temperature: number;
@@ -88,6 +71,8 @@ export interface BackendIdentity {
   readonly contextTokens?: number;
   readonly checkpoint?: string;
   readonly digest?: string;
+  /** What a reader of the results must know, e.g. that the server ignores the temperature when it thinks. */
+  readonly notes?: readonly string[];
 }
 
 export interface GenerateOptions {

@@ -74,3 +74,18 @@ export const MAX_RUN_BYTES = 4 * MiB;
 
 /** Samples of one evaluation, 13 bytes each in memory: all of LiveCodeBench a hundred times are 105,500. */
 export const MAX_SAMPLES = 10_000_000;
+
+/** Characters of one event of a stream: a token with its log-probabilities has some hundred. */
+export const MAX_EVENT_CHARS = 16 * MiB;
+
+/** Characters of one reply: 384K tokens, the longest that any server gives, are about 2 million. */
+export const MAX_REPLY_CHARS = 64 * MiB;
+
+/** Bytes of an answer that is no reply (a list of models, an error): OpenRouter's list of models is about 1 MB. */
+export const MAX_ANSWER_BYTES = 16 * MiB;
+
+/** The longest wait that a server may ask for: past it a scheduler should run the command again. */
+export const MAX_RETRY_AFTER_MS = 600_000;
+
+/** A key and nothing else: the longest ones are signed tokens of a few KiB. */
+export const MAX_API_KEY_BYTES = 16_384;
