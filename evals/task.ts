@@ -1,4 +1,4 @@
-import type { ChatMessage } from "./backend.ts";
+import type { ChatMessage } from "../tools/tokenizer/chat-types.ts";
 
 /** A question to a model. */
 export interface Problem {

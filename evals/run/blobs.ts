@@ -21,8 +21,7 @@ const gunzipText = promisify(gunzip);
 const sha256Of = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 export function openBlobStore(folder: string): BlobStore {
-  const pathOf = (sha256: string): string =>
-    join(folder, "sha256", sha256.slice(0, 2), `${sha256}.gz`);
+  const pathOf = (sha256: string): string => join(folder, "sha256", sha256.slice(0, 2), `${sha256}.gz`);
   // Two samples may end with the same text at the same time.
   const writing = new Map<string, Promise<void>>();
   const write = async (sha256: string, text: string): Promise<void> => {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { ChatProfile } from "../../tools/tokenizer/chat-types.ts";
-import type { BackendIdentity, ThinkingMode } from "../backend.ts";
+import type { ChatProfile, ThinkingMode } from "../../tools/tokenizer/chat-types.ts";
+import type { BackendIdentity } from "../backend.ts";
 import type { Task } from "../task.ts";
 
 /** What the scores of a run depend on. Runs are compared, and go on, only where it is the same. */
@@ -26,6 +26,7 @@ export type ContractTask = Pick<Task, "name" | "version" | "count" | "digest">;
 /** Tokens of reasoning by mode, within the windows that DeepSeek's own numbers have (8K, 128K, 384K). */
 export const REASONING_TOKENS: Readonly<Record<ThinkingMode, number>> = {
   nonthink: 0,
+  low: 4096,
   high: 16_384,
   max: 65_536,
 };
@@ -83,7 +84,9 @@ export const sampleKey = (sample: {
 
 /** A seed of its own for every sample, whatever was sampled before it. */
 export function sampleSeed(seed: number, task: string, problem: string, epoch: number): number {
-  const hash = createHash("sha256").update(JSON.stringify([seed, task, problem, epoch])).digest();
+  const hash = createHash("sha256")
+    .update(JSON.stringify([seed, task, problem, epoch]))
+    .digest();
   // Servers take signed 32-bit seeds.
   return hash.readUInt32BE(0) >>> 1;
 }

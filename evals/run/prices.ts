@@ -95,7 +95,8 @@ export function costOf(price: Price, tokens: PaidTokens, atMs: number): number {
   const factor = price.peak?.hours.includes(new Date(atMs).getUTCHours()) ? price.peak.factor : 1;
   const { cacheHit, cacheMiss, output } = price;
   const hits = Math.min(cachedTokens, promptTokens);
-  const sum = hits * cacheHit + (promptTokens - hits) * cacheMiss + (completionTokens + failedTokens) * output;
+  const sum =
+    hits * cacheHit + (promptTokens - hits) * cacheMiss + (completionTokens + failedTokens) * output;
   return (factor * sum) / 1e6;
 }
 

@@ -5,14 +5,7 @@ import * as v from "valibot";
  * answer that could be graded: `refused` by the model or a filter, `skipped_too_long` for the context, `failed` by the
  * same refusal of the server again and again, `infra_error` where all tries failed.
  */
-export const STATUSES = [
-  "ok",
-  "truncated",
-  "refused",
-  "skipped_too_long",
-  "failed",
-  "infra_error",
-] as const;
+export const STATUSES = ["ok", "truncated", "refused", "skipped_too_long", "failed", "infra_error"] as const;
 
 export type SampleStatus = (typeof STATUSES)[number];
 

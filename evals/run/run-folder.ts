@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
+import { stat } from "node:fs/promises";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
 import { makeFolder, writeFileAtomic } from "../../tools/lib/disk.ts";
 import { dataError, printable, systemError, V4Error } from "../../tools/lib/errors.ts";
 import { readOptionalFile } from "../../tools/lib/files.ts";
-import { damagedLog, type LineLog, type LinePlace, openLineLog } from "../../tools/lib/line-log.ts";
 import { MAX_RUN_BYTES } from "../../tools/lib/limits.ts";
+import { damagedLog, type LineLog, type LinePlace, openLineLog } from "../../tools/lib/line-log.ts";
 import { lockOutput } from "../../tools/lib/output-lock.ts";
 import { VERSION } from "../../tools/lib/package-root.ts";
 import { type BlobStore, openBlobStore } from "./blobs.ts";
@@ -65,11 +66,14 @@ export async function openRunFolder(options: RunFolderOptions): Promise<RunFolde
   await makeFolder(path);
   const release = await lockOutput(join(path, "run"));
   try {
-    const begun = await readManifest(path);
+    const rowsPath = join(path, "rows.jsonl");
+    const found = await readManifest(path);
+    // What was planned and never run binds nobody.
+    const rows = await stat(rowsPath).catch(() => undefined);
+    const begun = rows && rows.size > 0 ? found : undefined;
     if (begun) refuseOther(path, begun.contract, contract);
     let manifest = begun ?? newManifest(options);
     if (!begun) await writeManifest(path, manifest);
-    const rowsPath = join(path, "rows.jsonl");
     const contractSha256 = contractDigest(contract);
     const log = await openRows(rowsPath, contractSha256, onRow);
     return {
@@ -142,7 +146,8 @@ async function readManifest(path: string): Promise<RunManifest | undefined> {
   try {
     manifest = JSON.parse(new TextDecoder().decode(bytes));
   } catch {}
-  if (!v.is(Begun, manifest)) throw dataError({ what: "not the run.json of an evaluation", file, next: NEXT });
+  if (!v.is(Begun, manifest))
+    throw dataError({ what: "not the run.json of an evaluation", file, next: NEXT });
   return manifest as unknown as RunManifest;
 }
 

@@ -152,4 +152,7 @@ function statusOf({ finishReason }: Generation): SampleStatus {
 }
 
 const billed = (attempts: readonly Attempt[]): number =>
-  attempts.reduce((sum, { message, billedTokens }) => sum + (message === undefined ? 0 : (billedTokens ?? 0)), 0);
+  attempts.reduce(
+    (sum, { message, billedTokens }) => sum + (message === undefined ? 0 : (billedTokens ?? 0)),
+    0,
+  );

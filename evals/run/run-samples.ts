@@ -1,8 +1,8 @@
 import { V4Error } from "../../tools/lib/errors.ts";
 import { type Budget, createBudget } from "./budget.ts";
 import { costBound } from "./prices.ts";
-import type { RunFolder } from "./run-folder.ts";
 import type { SampleRow } from "./row.ts";
+import type { RunFolder } from "./run-folder.ts";
 import { maxTokensOf, runSample, type SampleSetting } from "./run-sample.ts";
 import { openSamples, type Sample, type SampleLedger } from "./samples.ts";
 
@@ -34,7 +34,10 @@ export async function runSamples(options: LoopOptions): Promise<V4Error | undefi
     blobs: folder.blobs,
     signal: AbortSignal.any([signal, giveUp.signal]),
   };
-  const budget = createBudget(setting.price ? options.maxCostUsd : Number.POSITIVE_INFINITY, options.spentUsd);
+  const budget = createBudget(
+    setting.price ? options.maxCostUsd : Number.POSITIVE_INFINITY,
+    options.spentUsd,
+  );
   const samples = openSamples(tasks, setting.contract.epochs, ledger);
   let stopped: unknown;
 

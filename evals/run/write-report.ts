@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { writeArrow } from "../../reports/arrow-writer.ts";
 import { EVAL, type EvalRow } from "../../reports/schemas/eval.ts";
-import type { RunFolder } from "./run-folder.ts";
 import type { SampleRow } from "./row.ts";
+import type { RunFolder } from "./run-folder.ts";
 import type { SampleLedger } from "./samples.ts";
 
 /** Rows on record in the order of tasks, problems and epochs, whenever they were written. */

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { type Backend, type BackendIdentity, type Generation, SampleFailure } from "../../evals/backend.ts";
-import { sourceDigest, sourceIdentity } from "../checkpoint/source-identity.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
+import { sourceDigest, sourceIdentity } from "../checkpoint/source-identity.ts";
 import { VERSION } from "../lib/package-root.ts";
 import { referenceModel } from "../reference/forward.ts";
 import { generate } from "../reference/generate.ts";
