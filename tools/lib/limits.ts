@@ -89,3 +89,13 @@ export const MAX_RETRY_AFTER_MS = 600_000;
 
 /** A key and nothing else: the longest ones are signed tokens of a few KiB. */
 export const MAX_API_KEY_BYTES = 16_384;
+
+/** Nesting of JSON in a prompt: tool schemas and arguments have a dozen levels; Python gives up at about a thousand. */
+export const MAX_JSON_DEPTH = 500;
+
+/** A file of chat messages: a million tokens of text are about 5 MB. */
+export const MAX_MESSAGES_BYTES = 64 * MiB;
+
+/** Words whose ids are kept, and their longest: a million tokens of prose have some 50,000 different words. */
+export const MAX_CACHED_WORDS = 262_144;
+export const MAX_CACHED_WORD = 64;
