@@ -12,8 +12,10 @@ export const API_PATHS: Readonly<Record<Api, string>> = {
 export interface EndpointUrl {
   /** Without a final slash and without the path of an API. */
   readonly base: string;
+  /** The URL named the path of an API, so the base is what it says. */
+  readonly exact: boolean;
   readonly host: string;
-  /** The API whose path the URL ended with. */
+  /** The API that was asked for, or whose path the URL ended with. */
   readonly api?: Api;
   /** Kept behind every path, e.g. Azure's `?api-version=`. */
   readonly query: string;
@@ -40,15 +42,19 @@ export function parseEndpointUrl(text: string): EndpointUrl {
   const api = (["chat", "messages", "completions"] as const).find((one) => path.endsWith(API_PATHS[one]));
   return {
     base: url.origin + (api ? path.slice(0, -API_PATHS[api].length) : path),
+    exact: api !== undefined,
     host: url.host,
     query: url.search,
     ...(api && { api }),
   };
 }
 
-/** The addresses that a base may mean: people leave out `/v1`, or give it where there is none. */
-export function baseCandidates(base: string): readonly string[] {
-  return /\/(v\d+|beta)$/.test(base) ? [base] : [base, `${base}/v1`];
+/**
+ * The addresses that a URL may mean: people leave out `/v1`. It comes first, for llama.cpp has another API without it
+ * under the same names.
+ */
+export function baseCandidates({ base, exact }: EndpointUrl): readonly string[] {
+  return exact || /\/(v\d+|beta)$/.test(base) ? [base] : [`${base}/v1`, base];
 }
 
 /** Where a server keeps what is not part of the API: `/props` beside `/v1`, not below it. */
