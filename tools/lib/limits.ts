@@ -99,3 +99,15 @@ export const MAX_MESSAGES_BYTES = 64 * MiB;
 /** Words whose ids are kept, and their longest: a million tokens of prose have some 50,000 different words. */
 export const MAX_CACHED_WORDS = 262_144;
 export const MAX_CACHED_WORD = 64;
+
+/** A text of the user's for haystacks: a million tokens are about 5 MB, and shorter texts are repeated. */
+export const MAX_ESSAY_BYTES = 64 * MiB;
+
+/** Token counts of haystack units kept while a prompt is sized: lists of a million tokens have more different lines. */
+export const MAX_CACHED_UNITS = 100_000;
+
+/** Documents and questions of RULER's QA tasks, which are drawn at random: HotpotQA's development set is 47 MB. */
+export const MAX_QA_BYTES = 256 * MiB;
+
+/** One record of a JSON dataset; LongBench v2's longest is about 16 MB. */
+export const MAX_RECORD_BYTES = 64 * MiB;

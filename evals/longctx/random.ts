@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+
+/** Seeded random numbers; equal keys give equal streams on every machine. */
+export interface Random {
+  /** 32 uniform bits: the upper half of one output of the generator. */
+  bits32(): number;
+  /** A whole number from 0 to `bound` - 1, without bias; `bound` at most 2^32. */
+  below(bound: number): number;
+  pick<T>(items: readonly T[]): T;
+  /** In place (Fisher-Yates); returns the same array. */
+  shuffle<T>(items: T[]): T[];
+  /** `count` different whole numbers below `bound`, in random order. */
+  distinct(count: number, bound: number): number[];
+}
+
+/** A stream of its own for a key such as `{suite}|{task}|{length}|{sample}|{seed}`. */
+export function randomOf(key: string): Random {
+  const digest = createHash("sha256").update(key).digest();
+  return createRandom(Uint32Array.from({ length: 8 }, (_, i) => digest.readUInt32LE(4 * i)));
+}
+
+/**
+ * xoshiro256** (Blackman and Vigna, 2018). `seed` holds the four 64-bit words of the state, each as its lower and upper
+ * half: whole numbers of 64 bits would cost ten times as much as halves do.
+ */
+export function createRandom(seed: Uint32Array): Random {
+  let [l0, h0, l1, h1, l2, h2, l3, h3] = seed;
+  /** The upper half of rotl(s1 * 5, 7) * 9. */
+  const scrambled = (): number => {
+    const low5 = 5 * l1;
+    const low = low5 >>> 0;
+    const high = (Math.imul(h1, 5) + Math.floor(low5 / 2 ** 32)) >>> 0;
+    const rotatedLow = ((low << 7) | (high >>> 25)) >>> 0;
+    const rotatedHigh = ((high << 7) | (low >>> 25)) >>> 0;
+    return (Math.imul(rotatedHigh, 9) + Math.floor((9 * rotatedLow) / 2 ** 32)) >>> 0;
+  };
+  const bits32 = (): number => {
+    const result = scrambled();
+    const shiftedLow = l1 << 17;
+    const shiftedHigh = (h1 << 17) | (l1 >>> 15);
+    l2 ^= l0;
+    h2 ^= h0;
+    l3 ^= l1;
+    h3 ^= h1;
+    l1 = (l1 ^ l2) >>> 0;
+    h1 ^= h2;
+    l0 ^= l3;
+    h0 ^= h3;
+    l2 ^= shiftedLow;
+    h2 ^= shiftedHigh;
+    // rotl by 45 is a swap of the halves and rotl by 13.
+    [l3, h3] = [(h3 << 13) | (l3 >>> 19), (l3 << 13) | (h3 >>> 19)];
+    return result;
+  };
+  const below = (bound: number): number => {
+    const fair = 2 ** 32 - (2 ** 32 % bound);
+    for (;;) {
+      const drawn = bits32();
+      if (drawn < fair) return drawn % bound;
+    }
+  };
+  return {
+    bits32,
+    below,
+    pick: (items) => items[below(items.length)],
+    shuffle(items) {
+      for (let i = items.length - 1; i > 0; i--) {
+        const j = below(i + 1);
+        [items[i], items[j]] = [items[j], items[i]];
+      }
+      return items;
+    },
+    distinct(count, bound) {
+      if (count > bound) throw new RangeError(`${count} different numbers below ${bound}`);
+      // Floyd's way would need no table, but an order that is random has to be made anyway.
+      const moved = new Map<number, number>();
+      return Array.from({ length: count }, (_, i) => {
+        const j = i + below(bound - i);
+        const drawn = moved.get(j) ?? j;
+        moved.set(j, moved.get(i) ?? i);
+        return drawn;
+      });
+    },
+  };
+}
