@@ -5,7 +5,7 @@ export interface Problem {
   /** Unique within its task, and the same on every machine. */
   readonly id: string;
   readonly messages: readonly ChatMessage[];
-  /** The most tokens an answer may take, reasoning not counted. */
+  /** Tokens that the reply may take, reasoning included. */
   readonly maxTokens: number;
   /** What the report groups by: length, depth, needle offsets, references. JSON values alone. */
   readonly facts: Readonly<Record<string, unknown>>;

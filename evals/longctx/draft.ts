@@ -1,4 +1,4 @@
-import type { ChatMessage } from "../backend.ts";
+import type { ChatMessage } from "../../tools/tokenizer/chat-types.ts";
 import type { Random } from "./random.ts";
 
 /**

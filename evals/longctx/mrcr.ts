@@ -1,5 +1,5 @@
 import { dataError } from "../../tools/lib/errors.ts";
-import type { ChatMessage } from "../backend.ts";
+import type { ChatMessage } from "../../tools/tokenizer/chat-types.ts";
 import type { Grade, Problem, Task } from "../task.ts";
 import type { PromptEncoder } from "./draft.ts";
 import { verdictOf } from "./grade.ts";

@@ -13,8 +13,8 @@ export interface Contract {
   readonly profile: ChatProfile;
   readonly mode: ThinkingMode;
   readonly sampling: { readonly temperature: number; readonly topP: number; readonly seed: number };
-  /** Tokens for reasoning, on top of what a problem's answer may take. */
-  readonly reasoningTokens: number;
+  /** Tokens of a reply, reasoning included, where they are not what each task says. */
+  readonly replyTokens?: number;
   /** Whether the reply begins with words of ours: with and without are two series. */
   readonly answerPrefix: "used" | "omitted";
   readonly tokenizerSha256: string;
@@ -22,14 +22,6 @@ export interface Contract {
 }
 
 export type ContractTask = Pick<Task, "name" | "version" | "count" | "digest">;
-
-/** Tokens of reasoning by mode, within the windows that DeepSeek's own numbers have (8K, 128K, 384K). */
-export const REASONING_TOKENS: Readonly<Record<ThinkingMode, number>> = {
-  nonthink: 0,
-  low: 4096,
-  high: 16_384,
-  max: 65_536,
-};
 
 export const contractTask = ({ name, version, count, digest }: Task): ContractTask => ({
   name,

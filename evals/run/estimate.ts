@@ -3,7 +3,7 @@ import { formatCount } from "../../tools/lib/units.ts";
 import type { Problem, Task } from "../task.ts";
 import type { Contract } from "./contract.ts";
 import { costBound, type Pricing } from "./prices.ts";
-import { maxTokensOf, type Prompt } from "./run-sample.ts";
+import type { Prompt } from "./run-sample.ts";
 import { openSamples, type SampleLedger } from "./samples.ts";
 
 /** What is left to do, counted before the first token is asked for. */
@@ -38,7 +38,7 @@ export async function estimateRun(options: EstimateOptions): Promise<Estimate> {
     signal?.throwIfAborted();
     // Epochs of a problem follow one another.
     if (last?.problem !== problem) last = { problem, tokens: render(problem).ids.length };
-    const maxTokens = maxTokensOf(contract, problem);
+    const { maxTokens } = problem;
     samples++;
     promptTokens += last.tokens;
     replyTokens += maxTokens;

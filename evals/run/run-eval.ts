@@ -25,8 +25,11 @@ export interface EvalOptions {
   readonly pricing: Pricing;
   readonly maxCostUsd: number;
   readonly yes: boolean;
-  /** The folder of the run; a run of the same contract goes on there. */
-  readonly out: string;
+  /**
+   * The folder of the run; a run of the same contract goes on there. Default: a name made of benchmark, model and contract,
+   * in the working directory.
+   */
+  readonly out?: string;
   readonly concurrency: number;
   readonly retry: readonly SampleStatus[];
   readonly commandLine: readonly string[];
@@ -64,12 +67,12 @@ export interface EvalResult {
  * is still held.
  */
 export async function runEval<T>(options: EvalOptions, use: (result: EvalResult) => Promise<T>): Promise<T> {
-  const { tasks, terms, out, retry } = options;
-  const contract: Contract = { schema: 1, ...terms, tasks: tasks.map(contractTask) };
+  const { tasks, retry } = options;
+  const contract = contractOf(options);
   const ledger = createLedger({ tasks, epochs: contract.epochs, retry });
   let spentUsd = 0;
   const folder = await openRunFolder({
-    path: out,
+    path: options.out ?? folderName(contract),
     contract,
     commandLine: options.commandLine,
     onRow(row, place) {
@@ -83,6 +86,25 @@ export async function runEval<T>(options: EvalOptions, use: (result: EvalResult)
   } finally {
     await folder.close();
   }
+}
+
+const contractOf = ({ terms, tasks }: Pick<EvalOptions, "terms" | "tasks">): Contract => ({
+  schema: 1,
+  ...terms,
+  tasks: tasks.map(contractTask),
+});
+
+const folderName = (contract: Contract): string =>
+  `${contract.benchmark}-${contract.backend.model.replace(/[^\w.-]+/g, "-")}-${contractDigest(contract).slice(0, 8)}`;
+
+/** Counts what a run would ask for, without a folder and without a server. */
+export async function planEval(
+  options: Pick<EvalOptions, "terms" | "tasks" | "pricing" | "render" | "signal">,
+): Promise<{ readonly estimate: Estimate; readonly text: string }> {
+  const { tasks, terms, pricing } = options;
+  const ledger = createLedger({ tasks, epochs: terms.epochs, retry: [] });
+  const estimate = await estimateRun({ ...options, contract: contractOf(options), ledger });
+  return { estimate, text: renderEstimate(estimate, pricing) };
 }
 
 interface Session {

@@ -45,16 +45,13 @@ const FAILURES: Readonly<Record<SampleFailure["kind"], SampleStatus>> = {
   infra: "infra_error",
 };
 
-export const maxTokensOf = ({ reasoningTokens }: Contract, { maxTokens }: Problem): number =>
-  maxTokens + reasoningTokens;
-
 /** Asks, grades, and keeps prompt and reply. Throws what ends the run: a dead key, an interruption, a full disk. */
 export async function runSample(sample: Sample, prompt: Prompt, setting: SampleSetting): Promise<SampleRow> {
   const { contract, contractSha256, identity, backend, blobs, price, signal, onTokens } = setting;
   const { task, index, problem, epoch } = sample;
   const { temperature, topP, seed: runSeed } = contract.sampling;
   const seed = sampleSeed(runSeed, task.name, problem.id, epoch);
-  const maxTokens = maxTokensOf(contract, problem);
+  const { maxTokens } = problem;
   const startedMs = Date.now();
   const promptSha256 = await blobs.put(prompt.text);
   const begun = {

@@ -3,7 +3,7 @@ import { type Budget, createBudget } from "./budget.ts";
 import { costBound } from "./prices.ts";
 import type { SampleRow } from "./row.ts";
 import type { RunFolder } from "./run-folder.ts";
-import { maxTokensOf, runSample, type SampleSetting } from "./run-sample.ts";
+import { runSample, type SampleSetting } from "./run-sample.ts";
 import { openSamples, type Sample, type SampleLedger } from "./samples.ts";
 
 export interface LoopOptions {
@@ -70,10 +70,10 @@ export async function runSamples(options: LoopOptions): Promise<V4Error | undefi
 class BudgetSpent extends V4Error {}
 
 async function runWithin(budget: Budget, sample: Sample, setting: SampleSetting): Promise<SampleRow> {
-  const { contract, price } = setting;
+  const { price } = setting;
   const prompt = setting.render(sample.problem);
   if (!price) return runSample(sample, prompt, setting);
-  const bound = costBound(price, prompt.ids.length, maxTokensOf(contract, sample.problem));
+  const bound = costBound(price, prompt.ids.length, sample.problem.maxTokens);
   if (!(await budget.reserve(bound)))
     throw new BudgetSpent("permission", {
       what: `the next sample may cost $${bound.toFixed(2)}, and $${budget.spent().toFixed(2)} of the budget are spent`,

@@ -33,7 +33,7 @@ async function* reportRows(rows: AsyncIterable<SampleRow>): AsyncGenerator<EvalR
 }
 
 function reportRow(row: SampleRow): EvalRow {
-  const { length, depth, needleOffsets, ...facts } = row.facts;
+  const { length, depths, needleOffsets, ...facts } = row.facts;
   const { attempts, ...timing } = row.timing;
   return {
     task: row.task,
@@ -55,8 +55,8 @@ function reportRow(row: SampleRow): EvalRow {
     seed: row.seed,
     maxTokens: row.maxTokens,
     length: numberOrNull(length),
-    depth: numberOrNull(depth),
-    needleOffsets: Array.isArray(needleOffsets) ? (needleOffsets as readonly number[]) : null,
+    depths: numbersOrNull(depths),
+    needleOffsets: numbersOrNull(needleOffsets),
     facts: JSON.stringify(facts),
     defects: row.defects,
     message: row.message ?? null,
@@ -74,3 +74,6 @@ function reportRow(row: SampleRow): EvalRow {
 }
 
 const numberOrNull = (value: unknown): number | null => (typeof value === "number" ? value : null);
+
+const numbersOrNull = (value: unknown): readonly number[] | null =>
+  Array.isArray(value) && value.every((member) => typeof member === "number") ? value : null;

@@ -29,8 +29,8 @@ export interface EvalRow {
   readonly maxTokens: number;
   /** Tokens that the problem was made for; of long-context tasks. */
   readonly length: number | null;
-  /** Share of the tokens before the needle. */
-  readonly depth: number | null;
+  /** Of each needle: the share of the prompt's tokens before it. */
+  readonly depths: readonly number[] | null;
   readonly needleOffsets: readonly number[] | null;
   /** What else the task and its grader say, as JSON. */
   readonly facts: string;
@@ -70,7 +70,7 @@ export const EVAL: Schema<EvalRow> = {
   seed: "uint32",
   maxTokens: "uint32",
   length: "uint32?",
-  depth: "float64?",
+  depths: "float64[]?",
   needleOffsets: "float64[]?",
   facts: "utf8",
   defects: "utf8[]",

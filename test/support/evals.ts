@@ -20,7 +20,7 @@ export function sumTask(count: number, name = "sums", options: Partial<Task> = {
           id: `sum-${i}`,
           messages: [{ role: "user", content: `${i} + ${2 * i}` }],
           maxTokens: 8,
-          facts: { length: 4096, depth: (i % 3) / 2, answer: 3 * i },
+          facts: { length: 4096, depths: [(i % 3) / 2], answer: 3 * i },
         };
     },
     grade: ({ facts }, { content }) => {
@@ -37,7 +37,7 @@ export const TERMS: Omit<Contract, "schema" | "tasks"> = {
   profile: "v4-preview",
   mode: "nonthink",
   sampling: { temperature: 1, topP: 1, seed: 0 },
-  reasoningTokens: 0,
+  replyTokens: 8,
   answerPrefix: "omitted",
   tokenizerSha256: "0".repeat(64),
   backend: { kind: "toy", model: "adder", contextTokens: 100 },
