@@ -165,7 +165,7 @@ function taskOf(value: JsonValue, { file, path }: Place): ChatTask {
 }
 
 function booleanOf(value: JsonValue, { file, path }: Place): boolean {
-  const text = writePythonJson(value);
+  const text = literalOf(value);
   if (text !== "true" && text !== "false") throw fault(file, path, "true or false", value);
   return text === "true";
 }
@@ -180,11 +180,17 @@ function onlyFields(fields: Fields, known: readonly string[], { file, path }: Pl
       });
 }
 
-const isNull = (value: JsonValue): boolean => typeof value === "object" && writePythonJson(value) === "null";
+const literalOf = (value: JsonValue): string | undefined =>
+  typeof value === "object" && "literal" in value ? value.literal : undefined;
+
+const isNull = (value: JsonValue): boolean => literalOf(value) === "null";
 
 /** What Python calls false: the encoding leaves such a format out. */
 const isEmpty = (value: JsonValue): boolean =>
-  ["{}", "[]", '""', "0", "0.0", "-0.0", "false"].includes(writePythonJson(value));
+  value === "" ||
+  (value instanceof Map && value.size === 0) ||
+  (Array.isArray(value) && value.length === 0) ||
+  ["0", "0.0", "-0.0", "false"].includes(literalOf(value) ?? "");
 
 function fault(file: string, path: string, expected: string, found: JsonValue | undefined): V4Error {
   const text = found === undefined ? "nothing" : writePythonJson(found);

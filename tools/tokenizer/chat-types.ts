@@ -50,8 +50,11 @@ export type ReplyDefect =
   | "no end of sentence"
   | "text after the end of sentence"
   | "no end of reasoning"
+  | "reasoning in mode nonthink"
+  | "a doubled reasoning tag"
+  | "a reasoning tag inside the text"
   | "tool calls inside the reasoning"
-  | "a reasoning tag inside the content"
+  | "tool calls without their empty line"
   | "a special token inside the text"
   | "unfinished tool calls"
   | "malformed tool calls"
@@ -61,7 +64,7 @@ export type ReplyDefect =
   | "a tag without its first bar";
 
 export interface ParsedReply {
-  /** Absent in mode `nonthink`. */
+  /** Absent where the mode has none and none was written. */
   readonly reasoning?: string;
   readonly content: string;
   readonly toolCalls: readonly ToolCall[];
