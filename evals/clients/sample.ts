@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { V4Error } from "../../tools/lib/errors.ts";
 import { MAX_RETRY_AFTER_MS } from "../../tools/lib/limits.ts";
 import { formatDuration } from "../../tools/lib/units.ts";
@@ -125,6 +126,8 @@ function openScope(sources: readonly (AbortSignal | undefined)[]) {
   const listeners = sources.flatMap((source) => {
     if (!source) return [];
     if (source.aborted) controller.abort(source.reason);
+    // A listener per sample in flight is no leak.
+    setMaxListeners(0, source);
     const forward = (): void => controller.abort(source.reason);
     source.addEventListener("abort", forward, { once: true });
     return [() => source.removeEventListener("abort", forward)];
