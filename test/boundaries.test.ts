@@ -87,6 +87,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "kernels",
   ],
   evals: ["tools/lib", "tools/tokenizer"],
+  "evals/longctx": ["evals/task.ts", "evals/backend.ts", "tools/lib", "tools/model", "reports/schemas"],
   "tools/commands": ["tools", "evals", "kernels/load.ts"],
   "tools/pipeline.ts": [],
   "tools/cli.ts": ["tools"],

@@ -123,7 +123,7 @@ function problemOf(
     messages,
     maxTokens: replyBudget ?? Math.ceil(1.25 * answerTokens),
     facts: {
-      task: "mrcr",
+      task: `mrcr-${bin.needles}needle`,
       length: bin.length,
       needles: bin.needles,
       promptTokens: encoder.renderedTokens(messages),
@@ -131,7 +131,7 @@ function problemOf(
       messageIndex: Number(row.desired_msg_index),
       messageCount: Number(row.total_messages),
       // From 0 at the first message to 1 at the question.
-      depth: Number(row.desired_msg_index) / Math.max(1, messages.length - 1),
+      depths: [Number(row.desired_msg_index) / Math.max(1, messages.length - 1)],
       start: String(row.random_string_to_prepend),
       references: [reference],
     },

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 export interface Random {
   /** 32 uniform bits: the upper half of one output of the generator. */
   bits32(): number;
-  /** A whole number from 0 to `bound` - 1, without bias; `bound` at most 2^32. */
+  /** A whole number from 0 to `bound` - 1, without bias; `bound` at most 2^21: the product with 32 bits is exact. */
   below(bound: number): number;
   pick<T>(items: readonly T[]): T;
   /** In place (Fisher-Yates); returns the same array. */
@@ -49,14 +49,18 @@ export function createRandom(seed: Uint32Array): Random {
     l2 ^= shiftedLow;
     h2 ^= shiftedHigh;
     // rotl by 45 is a swap of the halves and rotl by 13.
-    [l3, h3] = [(h3 << 13) | (l3 >>> 19), (l3 << 13) | (h3 >>> 19)];
+    const rotated = (h3 << 13) | (l3 >>> 19);
+    h3 = (l3 << 13) | (h3 >>> 19);
+    l3 = rotated;
     return result;
   };
+  /** Lemire's way (2019): the upper half of a product, drawn again in the few cases that would be too many. */
   const below = (bound: number): number => {
-    const fair = 2 ** 32 - (2 ** 32 % bound);
     for (;;) {
-      const drawn = bits32();
-      if (drawn < fair) return drawn % bound;
+      const product = bits32() * bound;
+      const drawn = Math.floor(product / 2 ** 32);
+      const rest = product - drawn * 2 ** 32;
+      if (rest >= bound || rest >= 2 ** 32 % bound) return drawn;
     }
   };
   return {
