@@ -6,6 +6,7 @@ import { hideBin } from "yargs/helpers";
 import { benchCommand } from "./commands/bench.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { evalCommand } from "./commands/eval.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -34,6 +35,7 @@ async function main(argv: readonly string[]): Promise<number> {
       .command(quantizeCommand)
       .command(validateCommand)
       .command(generateCommand)
+      .command(evalCommand)
       .command(benchCommand)
       .command(demoCommand)
       .command(doctorCommand)

@@ -1,6 +1,6 @@
 import { type Column, renderTable } from "../../tools/lib/table.ts";
 import { formatCount } from "../../tools/lib/units.ts";
-import { STATUSES, type SampleStatus } from "./row.ts";
+import { type SampleStatus, STATUSES } from "./row.ts";
 import type { EvalReport } from "./run-eval.ts";
 import type { ScoreSummary } from "./summary.ts";
 
@@ -16,7 +16,14 @@ const CLASSES: Readonly<Record<SampleStatus, string>> = {
 const percent = (score: number | null): string => (score === null ? "–" : `${(100 * score).toFixed(1)} %`);
 
 /** A run in a terminal: scores by task, every class of failure, and what the score would be with and without them. */
-export function renderSummary({ out, contract, planned, partial, summary, contractSha256 }: EvalReport): string {
+export function renderSummary({
+  out,
+  contract,
+  planned,
+  partial,
+  summary,
+  contractSha256,
+}: EvalReport): string {
   const { mode, profile, sampling, answerPrefix, backend } = contract;
   return [
     ...(partial ? [`PARTIAL: ${formatCount(summary.samples)} of ${formatCount(planned)} samples`] : []),

@@ -117,10 +117,18 @@ export const withEval = <T>(yargs: Argv<T>): Argv<T & EvalArgs> =>
       const given = args as unknown as EvalArgs;
       if ((given.endpoint === undefined) === (given.checkpoint === undefined))
         throw new Error("give one of --endpoint and --checkpoint");
-      if (given.endpoint !== undefined && given.model === undefined) throw new Error("--endpoint needs --model");
+      if (given.endpoint !== undefined && given.model === undefined)
+        throw new Error("--endpoint needs --model");
       if (given.endpoint !== undefined && given.tokenizer === undefined)
         throw new Error("--endpoint needs --tokenizer: prompts are rendered and counted here");
-      const ofEndpoints = ["model", "tokenizer", "server", "api-key-env", "api-key-file", "requests-per-minute"];
+      const ofEndpoints = [
+        "model",
+        "tokenizer",
+        "server",
+        "api-key-env",
+        "api-key-file",
+        "requests-per-minute",
+      ];
       const stray = ofEndpoints.find((name) => args[name] !== undefined);
       if (given.checkpoint !== undefined && stray !== undefined)
         throw new Error(`--${stray} belongs to --endpoint`);
@@ -130,7 +138,8 @@ export const withEval = <T>(yargs: Argv<T>): Argv<T & EvalArgs> =>
           throw new Error(`--${name}: expected a whole number of at least ${least}`);
       }
       const { temperature, topP, maxCost } = given;
-      if (temperature !== undefined && !(temperature >= 0)) throw new Error("--temperature: expected 0 or more");
+      if (temperature !== undefined && !(temperature >= 0))
+        throw new Error("--temperature: expected 0 or more");
       if (!(topP > 0 && topP <= 1)) throw new Error("--top-p: expected more than 0, at most 1");
       if (!(maxCost >= 0)) throw new Error("--max-cost: expected US dollars, 0 or more");
       if (given.requestsPerMinute !== undefined && !(given.requestsPerMinute > 0))

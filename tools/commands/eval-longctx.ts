@@ -44,7 +44,8 @@ export const longContextCommand: CommandModule<CommonArgs, Args> = {
       .option("suite", { choices: SUITES, default: "ruler" as const, describe: "what is asked" })
       .option("lengths", {
         type: "string",
-        describe: "tokens of prompt and answer, e.g. 4K,8K,1M (default: 4K to 128K, as far as the context goes)",
+        describe:
+          "tokens of prompt and answer, e.g. 4K,8K,1M (default: 4K to 128K, as far as the context goes)",
       })
       .option("tasks", { type: "string", describe: "of RULER, e.g. niah_single_1,vt (default: all)" })
       .option("depths", { type: "string", describe: "of needles, in percent, e.g. 0,50,100" })

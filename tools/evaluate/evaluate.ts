@@ -7,7 +7,10 @@ import type { EvalModel } from "./open-model.ts";
 
 /** How a benchmark's tasks are put to a model. */
 export interface EvaluateOptions
-  extends Omit<EvalOptions, "terms" | "backend" | "render" | "readReply" | "pricing" | "concurrency" | "onPlan"> {
+  extends Omit<
+    EvalOptions,
+    "terms" | "backend" | "render" | "readReply" | "pricing" | "concurrency" | "onPlan"
+  > {
   readonly terms: Omit<Contract, "schema" | "tasks" | "tokenizerSha256" | "backend">;
   /** Problems of each task, at most. */
   readonly limit?: number;

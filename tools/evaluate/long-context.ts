@@ -1,74 +1,110 @@
-import {
-  LENGTH_LADDER,
-  type LongContextOptions,
-  longContextTasks,
-} from "../../evals/longctx/long-context-tasks.ts";
-import { continuesPrompts } from "../../evals/run/prompts.ts";
-import type { Task } from "../../evals/task.ts";
-import { usageError } from "../lib/errors.ts";
-import type { ThinkingMode } from "../tokenizer/chat-types.ts";
-import type { EvalModel } from "./open-model.ts";
+import { join } from "node:path";
+import { type LongContextSummary, type ScoredRow, summarize } from "../../evals/longctx/summary.ts";
+import { renderSummary } from "../../evals/run/render-summary.ts";
+import type { SampleRow } from "../../evals/run/row.ts";
+import type { EvalReport, EvalResult } from "../../evals/run/run-eval.ts";
+import { writeArrow } from "../../reports/arrow-writer.ts";
+import { longContextHtml } from "../../reports/long-context/page.ts";
+import { lengthTable, terminalHeatMap } from "../../reports/long-context/terminal.ts";
+import { HEAT, LENGTHS } from "../../reports/schemas/long-context.ts";
+import { writeFileAtomic } from "../lib/disk.ts";
+import type { V4Error } from "../lib/errors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { ChatProfile, ThinkingMode } from "../tokenizer/chat-types.ts";
+import { type EvaluateOptions, evaluate } from "./evaluate.ts";
+import { type EvalModel, type ModelChoice, openEvalModel } from "./open-model.ts";
+import { type LongContextChoice, planLongContext } from "./plan-long-context.ts";
 
-/** Which tasks of long context; the rest follows from the model. */
-export type LongContextChoice = Pick<
-  LongContextOptions,
-  "suite" | "samples" | "seed" | "tasks" | "depths" | "style" | "essay" | "dataset" | "squad" | "hotpot"
-> & {
-  /** Default: the ladder up to 128K tokens, as far as the model's context goes. */
-  readonly lengths?: readonly number[];
-  readonly replyTokens?: number;
-};
-
-/** The context of V4, for servers that do not say theirs. */
-const MODEL_CONTEXT = 1_048_576;
-const DEFAULT_LONGEST = 131_072;
-
-/** Tokens of a reply by mode, reasoning included. Without reasoning a task knows what its answer takes. */
-const REPLY_TOKENS: Readonly<Partial<Record<ThinkingMode, number>>> = {
-  low: 4096,
-  high: 16_384,
-  max: 65_536,
-};
-
-/** Where a model has to say itself what RULER's prompts begin for it. */
-const UNPREFIXED_REPLY_TOKENS = 1024;
-const PREFIXED_SUITES: readonly string[] = ["ruler", "niah", "residue", "ruler-qa"];
-
-export interface LongContextPlan {
-  readonly tasks: readonly Task[];
-  readonly answerPrefix: "used" | "omitted";
-  readonly replyTokens?: number;
+export interface LongContextEvalOptions {
+  readonly model: ModelChoice;
+  readonly choice: LongContextChoice;
+  readonly profile: ChatProfile;
+  readonly mode: ThinkingMode;
+  readonly sampling: EvaluateOptions["terms"]["sampling"];
+  readonly run: Omit<EvaluateOptions, "tasks" | "terms">;
 }
 
-export async function planLongContext(
-  model: EvalModel,
-  { lengths, replyTokens, ...choice }: LongContextChoice,
-  mode: ThinkingMode,
-): Promise<LongContextPlan> {
-  const context = model.identity.contextTokens ?? MODEL_CONTEXT;
-  const tooLong = lengths?.find((length) => length > context);
-  if (tooLong !== undefined)
-    throw usageError({
-      what: "--lengths: longer than the model's context",
-      expected: `at most ${context} tokens`,
-      found: String(tooLong),
-    });
-  const answerPrefix = mode === "nonthink" && continuesPrompts(model.identity);
-  const unprefixed =
-    !answerPrefix && PREFIXED_SUITES.includes(choice.suite) ? UNPREFIXED_REPLY_TOKENS : undefined;
-  const replyBudget = replyTokens ?? REPLY_TOKENS[mode] ?? unprefixed;
-  const tasks = await longContextTasks({
-    ...choice,
-    lengths: lengths ?? LENGTH_LADDER.filter((length) => length <= Math.min(context, DEFAULT_LONGEST)),
-    encoder: model.encoder,
-    answerPrefix,
-    contextTokens: context,
-    ...(replyBudget !== undefined && { replyBudget }),
-    ...(model.config && { geometry: model.config }),
-  });
-  return {
-    tasks,
-    answerPrefix: answerPrefix ? "used" : "omitted",
-    ...(replyBudget !== undefined && { replyTokens: replyBudget }),
-  };
+/** A long-context run, whole or as far as it came. */
+export interface LongContextResult {
+  readonly report: EvalReport;
+  readonly longContext: LongContextSummary;
+  /** What ended it early. */
+  readonly stopped?: V4Error;
+}
+
+/** A cell whose whole interval lies below it is marked in heat maps. */
+const THRESHOLD = 0.85;
+
+/** Measures a model over length and depth. Nothing is returned after a dry run. */
+export async function evalLongContext(
+  options: LongContextEvalOptions,
+): Promise<LongContextResult | undefined> {
+  const { choice, profile, mode, sampling, run } = options;
+  const { dryRun: offline, signal } = run;
+  const model = await openEvalModel(options.model, { profile, mode, offline, signal });
+  try {
+    const { tasks, ...plan } = await planLongContext(model, choice, mode);
+    const terms = { benchmark: "longctx", profile, mode, sampling, epochs: 1, ...plan };
+    return await evaluate(model, { ...run, tasks, terms }, (result) => finish(result, model));
+  } finally {
+    await model.close();
+  }
+}
+
+async function finish({ report, rows, stopped }: EvalResult, model: EvalModel): Promise<LongContextResult> {
+  const longContext = await summarize(graded(rows()), model.config && periodsOf(model.config));
+  if (stopped) return { report, longContext, stopped };
+  const result = { report, longContext };
+  const { lengths, heat } = longContext;
+  const metadata = { contractSha256: report.contractSha256, runId: report.runId };
+  await writeArrow(join(report.out, "lengths.arrow"), lengths, { schema: LENGTHS, metadata });
+  await writeArrow(join(report.out, "heat.arrow"), heat, { schema: HEAT, metadata });
+  const title = `Long context: ${report.contract.backend.model}`;
+  const notes = renderSummary(report)
+    .split("\n\n")
+    .flatMap((part) => part.split("\n"));
+  const html = longContextHtml({ title, lengths, heat, notes, threshold: THRESHOLD });
+  await writeFileAtomic(join(report.out, "report.html"), Buffer.from(html));
+  return result;
+}
+
+async function* graded(rows: AsyncIterable<SampleRow>): AsyncGenerator<ScoredRow> {
+  for await (const { problem, score, facts, timing } of rows)
+    if (score !== undefined)
+      yield {
+        id: problem,
+        score,
+        facts,
+        ...(timing.firstTokenMs !== undefined && { firstTokenMs: timing.firstTokenMs }),
+      };
+}
+
+function periodsOf({ slidingWindow: window, compressRatios }: ModelConfig) {
+  const ratios = compressRatios.filter((ratio) => ratio > 0);
+  return { window, fine: Math.min(window, ...ratios), coarse: Math.max(1, ...ratios) };
+}
+
+/** For a terminal: scores by length, a heat map per task where depths were fixed, and the run's own summary. */
+export function renderLongContext({ report, longContext }: LongContextResult, color: boolean): string {
+  const { lengths, heat, ruler, dumped } = longContext;
+  const tasks = [...new Set(heat.map(({ task }) => task))];
+  const maps = tasks
+    .map((task) => heat.filter((row) => row.task === task))
+    .filter((rows) => new Set(rows.map(({ depth }) => depth)).size > 1);
+  return [
+    lengthTable(lengths),
+    ...maps.map((rows) => `\n${rows[0].task}\n${terminalHeatMap(rows, { color, threshold: THRESHOLD })}`),
+    "",
+    ...(ruler ? [rulerLine(ruler), ""] : []),
+    ...(dumped > 0 ? [`${dumped} answers repeat the context; their scores mean nothing`, ""] : []),
+    renderSummary(report),
+  ].join("\n");
+}
+
+function rulerLine(ruler: NonNullable<LongContextSummary["ruler"]>): string {
+  const { tasks, complete, effectiveLength, weightedIncreasing, weightedDecreasing } = ruler;
+  return (
+    `RULER${complete ? "" : ` over ${tasks} of its tasks`}: effective length ${effectiveLength ?? "none"}, ` +
+    `weighted mean ${(100 * weightedIncreasing).toFixed(1)} (rising), ${(100 * weightedDecreasing).toFixed(1)} (falling)`
+  );
 }

@@ -53,9 +53,7 @@ async function endpointModel(
     const { encoder, tokenizerSha256 } = await openEncoder(source, options);
     const backend = await openEndpoint(endpoint);
     try {
-      const identity = options.offline
-        ? unasked(endpoint)
-        : await backend.probe(options.signal);
+      const identity = options.offline ? unasked(endpoint) : await backend.probe(options.signal);
       const { concurrency } = endpoint;
       const { config } = source;
       return {
