@@ -4,7 +4,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DEMO_CHECKPOINT } from "../../tools/demo/embedded.ts";
 import { bytesOfToken } from "../../tools/tokenizer/byte-alphabet.ts";
-import { chatTurn } from "../../tools/tokenizer/chat-turn.ts";
 import type { Tokenizer } from "../../tools/tokenizer/tokenizer.ts";
 import { unicodeSpaces } from "../../tools/tokenizer/unicode-spaces.ts";
 import { cli, ROOT } from "../support/cli.ts";
@@ -137,12 +136,6 @@ describe("special tokens", () => {
       expect(demo.encode(`a${content}b`)).toEqual([...demo.encode("a"), id, ...demo.encode("b")]);
       expect(demo.encode(content.slice(0, -1))).not.toContain(id);
     }
-  });
-
-  test("a chat turn begins with BOS and ends where the answer starts", () => {
-    const ids = demo.encode(chatTurn("Hi"));
-    expect(demo.decode(ids)).toBe("<｜begin▁of▁sentence｜><｜User｜>Hi<｜Assistant｜></think>");
-    expect([ids[0], ids[1], ids.at(-2), ids.at(-1)]).toEqual([0, 1776, 1777, 1779]);
   });
 });
 
