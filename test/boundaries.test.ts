@@ -52,7 +52,13 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "reports",
     "kernels",
   ],
-  "tools/generate": ["tools/lib", "tools/checkpoint", "tools/tokenizer", "tools/reference"],
+  "tools/generate": [
+    "tools/lib",
+    "tools/checkpoint",
+    "tools/tokenizer",
+    "tools/reference",
+    "evals/backend.ts",
+  ],
   reports: ["tools/lib"],
   // The judge: decoders and products may be the kernels', encoders never.
   "tools/reference": ["tools/lib", "tools/model", "tools/checkpoint", "kernels"],
@@ -87,7 +93,19 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "kernels",
   ],
   evals: ["tools/lib", "tools/tokenizer"],
-  "evals/longctx": ["evals/task.ts", "evals/backend.ts", "tools/lib", "tools/model", "reports/schemas"],
+  "evals/run": ["evals/backend.ts", "evals/task.ts", "tools/lib", "tools/tokenizer", "reports"],
+  // The only place that knows who answers: a server's client or the reference pass.
+  "tools/evaluate": [
+    "tools/lib",
+    "tools/model",
+    "tools/checkpoint",
+    "tools/tokenizer",
+    "tools/reference/rounding.ts",
+    "tools/generate",
+    "evals",
+    "reports",
+  ],
+  "evals/longctx": ["evals/task.ts", "evals/backend.ts", "tools/lib", "tools/tokenizer/chat-types.ts", "tools/model", "reports/schemas"],
   "tools/commands": ["tools", "evals", "kernels/load.ts"],
   "tools/pipeline.ts": [],
   "tools/cli.ts": ["tools"],
@@ -111,6 +129,7 @@ const MAY_WRITE = [
   "tools/lib/disk.ts",
   "tools/lib/output-lock.ts",
   "tools/lib/append-log.ts",
+  "tools/lib/line-log.ts",
   "kernels/tables/generate.ts",
 ];
 

@@ -1,6 +1,7 @@
 import type { Argv } from "yargs";
 import type { Api } from "../../evals/clients/endpoint-url.ts";
 import type { Numerics } from "../reference/rounding.ts";
+import { CHAT_PROFILES, THINKING_MODES } from "../tokenizer/chat-layout.ts";
 import type { ChatProfile, ThinkingMode } from "../tokenizer/chat-types.ts";
 import { withForward } from "./forward-args.ts";
 import type { CommonArgs } from "./output.ts";
@@ -18,7 +19,7 @@ export interface EvalArgs extends CommonArgs {
   tokenizer: string | undefined;
   numerics: Numerics;
   threads: number;
-  profile: ChatProfile;
+  profile: ChatProfile | undefined;
   mode: ThinkingMode;
   temperature: number | undefined;
   topP: number;
@@ -58,12 +59,11 @@ export const withEval = <T>(yargs: Argv<T>): Argv<T & EvalArgs> =>
     .option("api-key-file", { type: "string", describe: "file that holds the key" })
     .option("requests-per-minute", { type: "number", describe: "ask no more often than this" })
     .option("profile", {
-      choices: ["v4-preview", "v4-0731"] as const,
-      default: "v4-preview" as const,
-      describe: "chat encoding: April's weights, or those of 0731 and 0813",
+      choices: CHAT_PROFILES,
+      describe: "chat encoding; default: what the config beside the tokenizer says, else v4-preview",
     })
     .option("mode", {
-      choices: ["nonthink", "low", "high", "max"] as const,
+      choices: THINKING_MODES,
       default: "nonthink" as const,
       describe: "how much the model thinks",
     })
@@ -100,6 +100,9 @@ export const withEval = <T>(yargs: Argv<T>): Argv<T & EvalArgs> =>
           "api-key-env",
           "api-key-file",
           "requests-per-minute",
+          "profile",
+          "mode",
+          "api",
           "temperature",
           "top-p",
           "seed",

@@ -98,7 +98,7 @@ export const longContextCommand: CommandModule<CommonArgs, Args> = {
         ...(args.hotpot !== undefined && { hotpot: args.hotpot }),
         ...(args.replyTokens !== undefined && { replyTokens: args.replyTokens }),
       },
-      profile: args.profile,
+      ...(args.profile && { profile: args.profile }),
       mode: args.mode,
       sampling: samplingOf(args),
       run: runChoice(args, signal),

@@ -18,7 +18,8 @@ import { type LongContextChoice, planLongContext } from "./plan-long-context.ts"
 export interface LongContextEvalOptions {
   readonly model: ModelChoice;
   readonly choice: LongContextChoice;
-  readonly profile: ChatProfile;
+  /** Default: what the config beside the tokenizer says. */
+  readonly profile?: ChatProfile;
   readonly mode: ThinkingMode;
   readonly sampling: EvaluateOptions["terms"]["sampling"];
   readonly run: Omit<EvaluateOptions, "tasks" | "terms">;
@@ -39,11 +40,13 @@ const THRESHOLD = 0.85;
 export async function evalLongContext(
   options: LongContextEvalOptions,
 ): Promise<LongContextResult | undefined> {
-  const { choice, profile, mode, sampling, run } = options;
+  const { choice, mode, sampling, run } = options;
   const { dryRun: offline, signal } = run;
-  const model = await openEvalModel(options.model, { profile, mode, offline, signal });
+  const chosen = options.profile && { profile: options.profile };
+  const model = await openEvalModel(options.model, { ...chosen, mode, offline, signal });
   try {
     const { tasks, ...plan } = await planLongContext(model, choice, mode);
+    const { profile } = model;
     const terms = { benchmark: "longctx", profile, mode, sampling, epochs: 1, ...plan };
     return await evaluate(model, { ...run, tasks, terms }, (result) => finish(result, model));
   } finally {

@@ -45,6 +45,11 @@ export async function planLongContext(
   { lengths, replyTokens, ...choice }: LongContextChoice,
   mode: ThinkingMode,
 ): Promise<LongContextPlan> {
+  if (choice.suite === "residue" && !model.config)
+    throw usageError({
+      what: "residue needs the geometry of the model's attention",
+      next: "give a --tokenizer with its config.json beside it",
+    });
   const context = model.identity.contextTokens ?? MODEL_CONTEXT;
   const tooLong = lengths?.find((length) => length > context);
   if (tooLong !== undefined)
