@@ -54,6 +54,8 @@ export interface EvalSummary extends ScoreSummary {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly costUsd: number;
+  /** Mean log-probability of a reply's token, where the back-end says it; null where it never does. */
+  readonly replyLogProb: number | null;
   /** Samples that needed more than one try. */
   readonly retried: number;
   /** What was odd, with the number of samples. */
@@ -72,6 +74,7 @@ export function createSummary(tasks: readonly { readonly name: string }[]): {
   const byTask = new Map(tasks.map(({ name }) => [name, createTally()]));
   const defects = new Map<string, number>();
   let [promptTokens, completionTokens, costUsd, retried] = [0, 0, 0, 0];
+  let [logProbSum, logProbTokens] = [0, 0];
   return {
     add(row) {
       all.add(row);
@@ -79,6 +82,10 @@ export function createSummary(tasks: readonly { readonly name: string }[]): {
       promptTokens += row.promptTokens;
       completionTokens += row.completionTokens ?? 0;
       costUsd += row.costUsd ?? 0;
+      if (row.logProbSum !== undefined) {
+        logProbSum += row.logProbSum;
+        logProbTokens += row.completionTokens ?? 0;
+      }
       if (row.timing.attempts.length > 1) retried++;
       for (const defect of new Set(row.defects.map((text) => text.replace(/\d+/g, "N")))) {
         const kind = defects.has(defect) || defects.size < DEFECT_KINDS ? defect : "others";
@@ -91,6 +98,7 @@ export function createSummary(tasks: readonly { readonly name: string }[]): {
       promptTokens,
       completionTokens,
       costUsd,
+      replyLogProb: logProbTokens > 0 ? logProbSum / logProbTokens : null,
       retried,
       defects: Object.fromEntries([...defects].sort(([a], [b]) => (a < b ? -1 : 1))),
     }),
