@@ -44,7 +44,8 @@ export const chatTemplateCommand: CommandModule<CommonArgs, Args> = {
         default: false,
         describe: "ids of the prompt as one string: control tokens that messages spell count, as on servers",
       })
-      .nargs({ tokenizer: 1, profile: 1, mode: 1, tools: 1 })
+      // A value must follow; without this `-` would not count as one.
+      .nargs({ messages: 1, tokenizer: 1, profile: 1, mode: 1, tools: 1 })
       .check(({ ids, "raw-specials": raw, tokenizer }) => {
         if ((ids || raw) && tokenizer === undefined)
           throw new Error("ids need --tokenizer: a tokenizer.json, a checkpoint or a .gguf");

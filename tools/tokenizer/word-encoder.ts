@@ -18,7 +18,7 @@ interface Step {
 
 /**
  * The library's own splits and merges, without its search for added tokens, and with the ids of every word kept: ordinary
- * text repeats its words, so this is ten times as fast. `bpe` is the tokenizer of `json`.
+ * text repeats its words, so this is several times as fast. `bpe` is the tokenizer of `json`.
  */
 export function createWordEncoder(bpe: BpeTokenizer, json: object): WordEncoder {
   const { split, symbols } = wordSplitter(bpe, json);
@@ -31,7 +31,8 @@ export function createWordEncoder(bpe: BpeTokenizer, json: object): WordEncoder 
     );
     if (word.length <= MAX_CACHED_WORD) {
       if (known.size === MAX_CACHED_WORDS) known.clear();
-      known.set(word, fresh);
+      // A copy: a word cut out of a text keeps the whole of it in memory.
+      known.set(Buffer.from(word, "utf16le").toString("utf16le"), fresh);
     }
     return fresh;
   };
