@@ -94,7 +94,14 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "kernels",
   ],
   evals: ["tools/lib", "tools/tokenizer"],
-  "evals/run": ["evals/backend.ts", "evals/task.ts", "tools/lib", "tools/tokenizer", "reports"],
+  "evals/run": [
+    "evals/backend.ts",
+    "evals/task.ts",
+    "evals/clients/prices.ts",
+    "tools/lib",
+    "tools/tokenizer",
+    "reports",
+  ],
   // The only place that knows who answers: a server's client or the reference pass.
   "tools/evaluate": [
     "tools/lib",
@@ -114,6 +121,9 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/model",
     "reports/schemas",
   ],
+
+  // A client knows what a back-end is, and nothing of who asks it.
+  "evals/clients": ["tools/lib", "tools/tokenizer", "evals/backend.ts"],
   "tools/commands": ["tools", "evals", "kernels/load.ts"],
   "tools/pipeline.ts": [],
   "tools/cli.ts": ["tools"],

@@ -77,12 +77,15 @@ export async function openEndpoint(options: EndpointOptions): Promise<Backend> {
   const headers = headersOf(url, key);
   const redact = redactorOf(key);
   const breaker = openBreaker();
-  const probeWire = openWire({
-    connectMs: CONNECT_MS,
-    firstByteMs: PROBE_MS,
-    idleMs: PROBE_MS,
-    ...options.limits,
-  });
+  const probeWire = openWire(
+    {
+      connectMs: CONNECT_MS,
+      firstByteMs: PROBE_MS,
+      idleMs: PROBE_MS,
+      ...options.limits,
+    },
+    env,
+  );
 
   const ask = (method: "GET" | "POST", address: string, body?: string, signal?: AbortSignal) =>
     probeWire.exchange(
@@ -95,12 +98,15 @@ export async function openEndpoint(options: EndpointOptions): Promise<Backend> {
     const most = Math.min(concurrency, dialect.parallel ?? concurrency);
     return {
       ...probed,
-      wire: openWire({
-        connectMs: CONNECT_MS,
-        firstByteMs: dialect.firstByteMs,
-        idleMs: IDLE_MS,
-        ...options.limits,
-      }),
+      wire: openWire(
+        {
+          connectMs: CONNECT_MS,
+          firstByteMs: dialect.firstByteMs,
+          idleMs: IDLE_MS,
+          ...options.limits,
+        },
+        env,
+      ),
       pace: openPace({ most, perMinute: options.requestsPerMinute }),
     };
   };

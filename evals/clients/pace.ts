@@ -22,7 +22,8 @@ const SUCCESSES_PER_STEP = 20;
 
 /**
  * Concurrency that follows the server: it starts at 8, one more per 20 successes, half as many when the server says that
- * it is busy. Refusals of requests that began before the last halving say nothing new.
+ * it is busy. Refusals of requests that began before the last halving say nothing new. Where little is left, it comes
+ * back faster: a server that refuses a few requests whatever their number must not end in single file.
  */
 export function openPace({ most, perMinute }: PaceOptions): Pace {
   const gapMs = perMinute === undefined ? 0 : 60_000 / perMinute;
@@ -72,7 +73,7 @@ export function openPace({ most, perMinute }: PaceOptions): Pace {
       return {
         release(outcome) {
           running--;
-          if (outcome === "done" && ++successes >= SUCCESSES_PER_STEP) {
+          if (outcome === "done" && ++successes >= Math.min(SUCCESSES_PER_STEP, 2 * limit)) {
             successes = 0;
             limit = Math.min(most, limit + 1);
           }

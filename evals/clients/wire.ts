@@ -1,5 +1,6 @@
 import { type Dispatcher, EnvHttpProxyAgent } from "undici";
 import { TryFailure } from "./failures.ts";
+import { defined } from "./reply.ts";
 
 /** Limits of one exchange in milliseconds; 0 waits for ever. */
 export interface WireLimits {
@@ -36,11 +37,16 @@ export interface Wire {
 /** How long a connection may take to end after its last useful byte. */
 const FINISH_MS = 1000;
 
-export function openWire(limits: WireLimits): Wire {
+export function openWire(limits: WireLimits, env: NodeJS.ProcessEnv = process.env): Wire {
   const agent = new EnvHttpProxyAgent({
     connect: { timeout: limits.connectMs },
     headersTimeout: 0,
     bodyTimeout: 0,
+    ...defined({
+      httpProxy: env.http_proxy ?? env.HTTP_PROXY,
+      httpsProxy: env.https_proxy ?? env.HTTPS_PROXY,
+      noProxy: env.no_proxy ?? env.NO_PROXY,
+    }),
   });
   return {
     exchange: (request, use) => exchange(agent, limits, request, use),
@@ -144,9 +150,6 @@ const CAUSES: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: "no connection in time",
   UND_ERR_SOCKET: "the connection was closed",
 };
-
-/** Codes of connections that were never made. */
-export const UNREACHED = ["ECONNREFUSED", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "EAI_AGAIN"];
 
 function transportFailure(stalledAfterMs: number | undefined, error: unknown): unknown {
   if (stalledAfterMs !== undefined)

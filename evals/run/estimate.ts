@@ -1,8 +1,9 @@
 import { V4Error } from "../../tools/lib/errors.ts";
 import { formatCount } from "../../tools/lib/units.ts";
+import { mostCostOf, type Price } from "../clients/prices.ts";
 import type { Problem, Task } from "../task.ts";
 import type { Contract } from "./contract.ts";
-import { costBound, type Pricing } from "./prices.ts";
+import type { Pricing } from "./pricing.ts";
 import type { Prompt } from "./run-sample.ts";
 import { openSamples, type SampleLedger } from "./samples.ts";
 
@@ -31,7 +32,7 @@ export interface EstimateOptions {
 /** Renders every problem that is left, one at a time. */
 export async function estimateRun(options: EstimateOptions): Promise<Estimate> {
   const { contract, tasks, ledger, pricing, render, signal } = options;
-  const price = isPrice(pricing) ? pricing : undefined;
+  const price = priceIn(pricing);
   let [samples, promptTokens, replyTokens, costUsd, longestPrompt] = [0, 0, 0, 0, 0];
   let last: { readonly problem: Problem; readonly tokens: number } | undefined;
   for await (const { problem } of openSamples(tasks, contract.epochs, ledger)) {
@@ -43,7 +44,7 @@ export async function estimateRun(options: EstimateOptions): Promise<Estimate> {
     promptTokens += last.tokens;
     replyTokens += maxTokens;
     longestPrompt = Math.max(longestPrompt, last.tokens);
-    if (price) costUsd += costBound(price, last.tokens, maxTokens);
+    if (price) costUsd += mostCostOf(price, { promptTokens: last.tokens, completionTokens: maxTokens });
   }
   return {
     samples,
@@ -55,8 +56,8 @@ export async function estimateRun(options: EstimateOptions): Promise<Estimate> {
   };
 }
 
-export const isPrice = (pricing: Pricing): pricing is Extract<Pricing, { readonly host: string }> =>
-  pricing !== "free" && !("unknown" in pricing);
+export const priceIn = (pricing: Pricing): Price | undefined =>
+  pricing !== "free" && "price" in pricing ? pricing.price : undefined;
 
 export function renderEstimate(estimate: Estimate, pricing: Pricing): string {
   const { samples, finished, promptTokens, replyTokens, longestPrompt, costUsd } = estimate;
@@ -79,7 +80,7 @@ export function confirmRun(
   { pricing, leftUsd, yes }: { readonly pricing: Pricing; readonly leftUsd: number; readonly yes: boolean },
 ): void {
   if (yes || samples === 0 || pricing === "free") return;
-  if (!isPrice(pricing))
+  if ("unknown" in pricing)
     throw new V4Error("usage", {
       what: `${pricing.unknown}, so --max-cost cannot hold`,
       next: "give --price-file FILE with today's price, or --yes to run all the same",

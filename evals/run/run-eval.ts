@@ -4,8 +4,8 @@ import type { V4Error } from "../../tools/lib/errors.ts";
 import type { Backend, Generation } from "../backend.ts";
 import type { Problem, Task } from "../task.ts";
 import { type Contract, contractDigest, contractTask } from "./contract.ts";
-import { confirmRun, type Estimate, estimateRun, isPrice, renderEstimate } from "./estimate.ts";
-import type { Pricing } from "./prices.ts";
+import { confirmRun, type Estimate, estimateRun, priceIn, renderEstimate } from "./estimate.ts";
+import type { Pricing } from "./pricing.ts";
 import type { SampleRow, SampleStatus } from "./row.ts";
 import { openRunFolder, type RunFolder } from "./run-folder.ts";
 import { createRunProgress } from "./run-progress.ts";
@@ -75,6 +75,8 @@ export async function runEval<T>(options: EvalOptions, use: (result: EvalResult)
     path: options.out ?? folderName(contract),
     contract,
     commandLine: options.commandLine,
+    ...(typeof options.pricing === "object" &&
+      "table" in options.pricing && { prices: options.pricing.table }),
     onRow(row, place) {
       spentUsd += row.costUsd ?? 0;
       return ledger.note(row, place);
@@ -120,6 +122,7 @@ async function runRest(options: EvalOptions, session: Session): Promise<V4Error 
   const estimate = await estimateRun({ contract, tasks, ledger, pricing, render, signal });
   options.onPlan(renderEstimate(estimate, pricing), estimate);
   confirmRun(estimate, { pricing, leftUsd: maxCostUsd - spentUsd, yes: options.yes });
+  const price = priceIn(pricing);
   const tally = createTally();
   for await (const row of rowsInOrder(folder, ledger)) if (!retriesRow(options, row)) tally.add(row);
   const progress = createRunProgress({ label: contract.benchmark, estimate, tally, quiet: options.quiet });
@@ -135,7 +138,7 @@ async function runRest(options: EvalOptions, session: Session): Promise<V4Error 
         backend: options.backend,
         render,
         readReply: options.readReply,
-        ...(isPrice(pricing) && { price: pricing }),
+        ...(price && { price }),
         onTokens: progress.tokens,
       },
       concurrency: options.concurrency,

@@ -25,6 +25,8 @@ export interface RunManifest {
   readonly contractSha256: string;
   readonly contract: Contract;
   readonly commandLine: readonly string[];
+  /** The table that costs are counted by. */
+  readonly prices?: string;
   readonly host: Readonly<Record<string, string | number>>;
 }
 
@@ -48,6 +50,7 @@ export interface RunFolderOptions {
   readonly path: string;
   readonly contract: Contract;
   readonly commandLine: readonly string[];
+  readonly prices?: string;
   /** Hears of every row of earlier sessions; false says that no sample of this run has it. */
   readonly onRow: (row: SampleRow, place: LinePlace) => boolean;
 }
@@ -109,7 +112,7 @@ function openRows(path: string, contract: string, onRow: RunFolderOptions["onRow
   });
 }
 
-function newManifest({ contract, commandLine }: RunFolderOptions): RunManifest {
+function newManifest({ contract, commandLine, prices }: RunFolderOptions): RunManifest {
   return {
     run: 1,
     id: randomUUID(),
@@ -119,6 +122,7 @@ function newManifest({ contract, commandLine }: RunFolderOptions): RunManifest {
     contractSha256: contractDigest(contract),
     contract,
     commandLine: commandLine.map(withoutSecrets),
+    ...(prices !== undefined && { prices }),
     host: {
       platform: platform(),
       release: release(),

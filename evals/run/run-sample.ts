@@ -5,10 +5,10 @@ import {
   type Generation,
   SampleFailure,
 } from "../backend.ts";
+import { costOf, type Price } from "../clients/prices.ts";
 import type { Problem } from "../task.ts";
 import type { BlobStore } from "./blobs.ts";
 import { type Contract, sampleKey, sampleSeed } from "./contract.ts";
-import { costOf, type Price } from "./prices.ts";
 import type { SampleRow, SampleStatus } from "./row.ts";
 import type { Sample } from "./samples.ts";
 
@@ -73,7 +73,7 @@ export async function runSample(sample: Sample, prompt: Prompt, setting: SampleS
       facts: { ...problem.facts },
       defects: [],
       message,
-      ...(price && { costUsd: costOf(price, { failedTokens }, startedMs) }),
+      ...(price && { costUsd: costOf(price, { completionTokens: failedTokens }, startedMs) }),
       timing: { startedMs, endedMs: Date.now(), attempts: attempts.map((attempt) => ({ ...attempt })) },
     };
   };
@@ -112,9 +112,8 @@ export async function runSample(sample: Sample, prompt: Prompt, setting: SampleS
   const paid = {
     ...usage,
     promptTokens: usage.promptTokens ?? prompt.ids.length,
-    // Where nobody counted, what could have been used counts as used.
-    completionTokens: usage.completionTokens ?? maxTokens,
-    failedTokens: billed(attempts),
+    // Where nobody counted, what could have been used counts as used; of tries that failed, all counts as output.
+    completionTokens: (usage.completionTokens ?? maxTokens) + billed(attempts),
   };
   return {
     ...begun,

@@ -1,6 +1,6 @@
 import { V4Error } from "../../tools/lib/errors.ts";
+import { mostCostOf } from "../clients/prices.ts";
 import { type Budget, createBudget } from "./budget.ts";
-import { costBound } from "./prices.ts";
 import type { SampleRow } from "./row.ts";
 import type { RunFolder } from "./run-folder.ts";
 import { runSample, type SampleSetting } from "./run-sample.ts";
@@ -73,7 +73,10 @@ async function runWithin(budget: Budget, sample: Sample, setting: SampleSetting)
   const { price } = setting;
   const prompt = setting.render(sample.problem);
   if (!price) return runSample(sample, prompt, setting);
-  const bound = costBound(price, prompt.ids.length, sample.problem.maxTokens);
+  const bound = mostCostOf(price, {
+    promptTokens: prompt.ids.length,
+    completionTokens: sample.problem.maxTokens,
+  });
   if (!(await budget.reserve(bound)))
     throw new BudgetSpent("permission", {
       what: `the next sample may cost $${bound.toFixed(2)}, and $${budget.spent().toFixed(2)} of the budget are spent`,

@@ -1,9 +1,6 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
 import type { EvalFaults } from "../fixtures/eval-server/faults.ts";
 import type { EvalLogLine, EvalServerConfig } from "../fixtures/eval-server/main.ts";
-import { ROOT } from "./cli.ts";
+import { startFixture } from "./fixture-process.ts";
 
 export interface TestEvalServer {
   /** The base of its API, `http://127.0.0.1:PORT/v1`. */
@@ -25,19 +22,7 @@ export async function startEvalServer(config: Partial<EvalServerConfig> = {}): P
     faults: {},
     ...config,
   };
-  const child = spawn(
-    process.execPath,
-    ["--import", "tsx", join(ROOT, "test/fixtures/eval-server/main.ts"), JSON.stringify(whole)],
-    { stdio: ["pipe", "pipe", "inherit"], cwd: ROOT },
-  );
-  const ended = once(child, "exit");
-  const first = await Promise.race([
-    once(child.stdout, "data"),
-    ended.then(([code]) => {
-      throw new Error(`the evaluation server ended with ${code}`);
-    }),
-  ]);
-  const origin = String(first[0]).trim();
+  const { line: origin, stop } = await startFixture("eval-server/main.ts", [JSON.stringify(whole)]);
   const control = async (method: string, body?: object): Promise<unknown> => {
     const response = await fetch(`${origin}/__control`, {
       method,
@@ -50,9 +35,6 @@ export async function startEvalServer(config: Partial<EvalServerConfig> = {}): P
     control: async (change) => void (await control("POST", change)),
     log: async () => (await control("GET")) as readonly EvalLogLine[],
     clearLog: async () => void (await control("DELETE")),
-    async stop() {
-      child.stdin.end();
-      await ended;
-    },
+    stop,
   };
 }

@@ -1,6 +1,11 @@
 import { afterAll, expect, test } from "vitest";
 import { type GenerationRequest, SampleFailure } from "../../evals/backend.ts";
 import { type EndpointOptions, openEndpoint } from "../../evals/clients/open-backend.ts";
+import { openCheckpoint } from "../../tools/checkpoint/open.ts";
+import { DEMO_CHECKPOINT } from "../../tools/demo/embedded.ts";
+import { encodeChat, renderChat } from "../../tools/tokenizer/chat-encoding.ts";
+import type { ChatMessage } from "../../tools/tokenizer/chat-types.ts";
+import { openTokenizer } from "../../tools/tokenizer/tokenizer.ts";
 import { startEvalServer } from "../support/eval-server.ts";
 import { FULL } from "../support/scratch.ts";
 
@@ -30,7 +35,7 @@ async function runAll(api: "chat" | "completions" | "messages", more: Partial<En
 }
 
 /** Silence costs time, so one API meets it; its limit is what a busy machine stays below. */
-const STALLS = { stall: 0.02 };
+const STALLS = { stall: FULL ? 0.004 : 0.02 };
 const IDLE_MS = 5000;
 const RATES = {
   "429": 0.04,
@@ -131,4 +136,38 @@ test("an account that runs empty ends the run at once with exit code 77, for sam
   expect((await server.log()).filter(({ kind }) => kind === "request")).toHaveLength(5);
   await backend.close();
   await server.control({ paidRequests: 0 });
+});
+
+test("with a checkpoint the server counts as we do, on every API and in every mode", async () => {
+  const counting = await startEvalServer({ checkpoint: DEMO_CHECKPOINT });
+  const source = await openCheckpoint(DEMO_CHECKPOINT);
+  const tokenizer = await openTokenizer(source);
+  const messages: ChatMessage[] = [
+    { role: "system", content: "Only the number." },
+    { role: "user", content: "The number is 7654321. Which is it?" },
+  ];
+  for (const api of ["chat", "completions", "messages"] as const) {
+    const backend = await openEndpoint({
+      url: counting.url,
+      model: "tiny-v4",
+      concurrency: 2,
+      api,
+      server: "vllm",
+      env: {},
+    });
+    for (const mode of ["nonthink", "high", "max"] as const) {
+      const options = { profile: "v4-preview", mode } as const;
+      const prompt = { text: renderChat(messages, options), ids: encodeChat(tokenizer, messages, options) };
+      const sampling = { temperature: 1, topP: 1, maxTokens: 64 };
+      const reply = await backend.generate({ messages, prompt, mode, sampling });
+      expect(reply.usage.promptTokens).toBe(prompt.ids.length);
+      expect(reply.defects).toEqual([]);
+      const thought =
+        api === "completions" ? reply.content.includes("</think>") : reply.reasoning !== undefined;
+      expect(thought).toBe(mode !== "nonthink");
+    }
+    await backend.close();
+  }
+  await source.close();
+  await counting.stop();
 });

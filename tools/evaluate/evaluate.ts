@@ -1,5 +1,5 @@
 import type { Contract } from "../../evals/run/contract.ts";
-import { findPricing } from "../../evals/run/prices.ts";
+import { findPricing } from "../../evals/run/pricing.ts";
 import { continuesPrompts, readReply } from "../../evals/run/prompts.ts";
 import { type EvalOptions, type EvalResult, planEval, runEval } from "../../evals/run/run-eval.ts";
 import { limitTask } from "../../evals/run/samples.ts";
