@@ -37,11 +37,17 @@ export function promptSizer(recipe: Recipe, options: SizingOptions): PromptSizer
   const counted = (draft: Draft): number =>
     encoder.renderedTokens(messagesOf(textOfDraft(draft)), withPrefix ? draft.answerPrefix : undefined);
   const smallest = (): number => counted(recipe.draft(random("size"), recipe.minimumUnits));
-  let sized: { readonly units: number; readonly unitTokens: number } | undefined;
+  /** Units may measure less together than one by one: a whole prompt says how many more there is room for. */
+  const corrected = ({ units, unitTokens }: Size): Size => {
+    const spare = limit - counted(recipe.draft(random("size"), units));
+    const most = recipe.maximumUnits ?? Number.POSITIVE_INFINITY;
+    return { units: Math.min(most, units + Math.max(0, Math.floor(spare / unitTokens))), unitTokens };
+  };
+  let sized: Size | undefined;
   return {
     smallest,
     fitted(sample) {
-      sized ??= largestCount(recipe, { ...options, smallest: smallest() });
+      sized ??= corrected(largestCount(recipe, { ...options, smallest: smallest() }));
       let units = sized.units;
       for (;;) {
         const draft = recipe.draft(random(sample), units);
@@ -68,10 +74,13 @@ const tooShort = (recipe: Recipe, limit: number, needed: number): Error =>
     next: "give a greater --lengths",
   });
 
-function largestCount(
-  recipe: Recipe,
-  options: SizingOptions & { readonly smallest: number },
-): { units: number; unitTokens: number } {
+interface Size {
+  readonly units: number;
+  /** A unit's mean. */
+  readonly unitTokens: number;
+}
+
+function largestCount(recipe: Recipe, options: SizingOptions & { readonly smallest: number }): Size {
   const { limit, encoder, random, smallest } = options;
   if (smallest > limit) throw tooShort(recipe, limit, smallest);
   const tokensOf = cachedCounts(encoder);

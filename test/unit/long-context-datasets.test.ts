@@ -123,11 +123,11 @@ const squad = {
   data: [0, 1].map((article) => ({
     title: `Article ${article}`,
     paragraphs: Array.from({ length: 30 }, (_, i) => ({
-      context: `Paragraph ${i} of article ${article} says that its colour is shade${article}x${i}.`,
+      context: `Paragraph ${i} of article ${article} says that its colour is shade${article}x${i}z.`,
       qas: [
         {
           question: `Which colour has ${article}/${i}?`,
-          answers: [{ text: `shade${article}x${i}` }, { text: "it" }],
+          answers: [{ text: `shade${article}x${i}z` }, { text: "it" }],
         },
         { question: "Unanswerable", is_impossible: true, answers: [] },
       ],
