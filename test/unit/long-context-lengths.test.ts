@@ -128,8 +128,8 @@ test("the longest rung leaves room for the reply in the context", async () => {
 });
 
 test("a length without room for the prompt is refused in one line", async () => {
-  const [task] = await smallTasks({ suite: "ruler", tasks: ["vt"], lengths: [200] });
-  await expect(problemsOf(task)).rejects.toThrow(
-    /no prompt of vt is that short \(expected at least \d+ prompt tokens/,
+  await expect(smallTasks({ suite: "ruler", tasks: ["vt"], lengths: [2048, 200] })).rejects.toThrow(
+    /^no prompt of vt is as short as 200 tokens \(expected at least \d+ tokens of prompt, found room for 170\)/,
   );
+  await expect(smallTasks({ suite: "niah", lengths: [100] })).rejects.toThrow(/as short as 100 tokens/);
 });

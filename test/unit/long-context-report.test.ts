@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { lengthLabel } from "../../reports/long-context/axes.ts";
 import { colorOf, cssColor } from "../../reports/long-context/color-scale.ts";
 import { longContextHtml } from "../../reports/long-context/page.ts";
-import { lengthTable, terminalHeatMap } from "../../reports/long-context/terminal.ts";
+import { groupTable, lengthTable, terminalHeatMap } from "../../reports/long-context/terminal.ts";
 import type { HeatRow, LengthRow } from "../../reports/schemas/long-context.ts";
 
 const THRESHOLD = 0.856;
@@ -105,4 +105,7 @@ test("the terminal's map: values, marks, and a dot where nothing was run", () =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: ANSI sequences begin with one
   expect(colored.replace(/\u001b\[[\d;]*m/g, "")).toBe(plain);
   expect(lengthTable(lengths)).toContain("0.75 [0.70-0.80]");
+  const groups = [{ task: "mrcr-2needle", group: "start missing", n: 4, mean: 0.25, low: 0.05, high: 0.7 }];
+  expect(groupTable(groups)).toMatch(/mrcr-2needle {2}start missing {2}4 {2}0\.25 \[0\.05-0\.70\]/);
+  expect(page({ groups })).toContain("<td>start missing</td><td>4</td><td>0.250</td><td>0.050–0.700</td>");
 });

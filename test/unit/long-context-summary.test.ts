@@ -119,3 +119,43 @@ test("answers that list the context, and series that must not be mixed, are told
   ];
   expect(await summarize(rows)).toMatchObject({ dumped: 1, answerPrefixes: ["omitted", "used"] });
 });
+
+test("MRCR: mean match ratio, lenient, and how often the start was missing", async () => {
+  const of = (id: string, length: number, score: number, lenient: number, startMissing: boolean) =>
+    row({ task: "mrcr-2needle", length, lenient, startMissing }, score, id);
+  const { groups, lengths } = await summarize([
+    of("a", 8192, 1, 1, false),
+    of("b", 8192, 0, 0.9, true),
+    of("c", 16384, 0.5, 0.5, false),
+  ]);
+  expect(groups.map(({ group, n, mean }) => [group, n, Number(mean.toFixed(4))])).toEqual([
+    ["all lengths", 3, 0.5],
+    ["white space before the start forgiven", 3, 0.8],
+    ["start missing", 3, 0.3333],
+  ]);
+  expect(lengths.map(({ length, mean }) => [length, mean])).toEqual([
+    [8192, 0.5],
+    [16384, 0.5],
+  ]);
+});
+
+test("LongBench: by difficulty and length class, and no point on the length axis", async () => {
+  const of = (id: string, difficulty: string, lengthClass: string, score: number): ScoredRow => ({
+    id,
+    score,
+    facts: { task: "longbench-v2", difficulty, lengthClass, promptTokens: 9000 },
+  });
+  const { groups, lengths, heat } = await summarize([
+    of("a", "easy", "short", 1),
+    of("b", "hard", "short", 0),
+    of("c", "hard", "long", 1),
+  ]);
+  expect(Object.fromEntries(groups.map(({ group, n, mean }) => [group, [n, mean]]))).toEqual({
+    all: [3, 2 / 3],
+    easy: [1, 1],
+    short: [2, 0.5],
+    hard: [2, 0.5],
+    long: [1, 1],
+  });
+  expect([lengths, heat]).toEqual([[], []]);
+});
