@@ -4,6 +4,7 @@ import { DEPTH_GRID, LENGTH_LADDER } from "../../evals/longctx/long-context-task
 import { residueLengths } from "../../evals/longctx/residue-sweep.ts";
 import type { Problem, Task } from "../../evals/task.ts";
 import { problemsOf, smallTasks, tinyEncoder } from "../support/long-context.ts";
+import { FULL } from "../support/scratch.ts";
 
 const GEOMETRY = { slidingWindow: 64, compressRatios: [0, 4, 128, 4, 0], indexer: { topK: 256 } };
 const SPARE = 8;
@@ -16,7 +17,11 @@ const renderedTokens = ({ messages, answerPrefix }: Problem): number =>
   encoder.renderedTokens(messages, answerPrefix);
 
 test("every task of RULER fills its lengths, answer included, and says how many tokens it has", async () => {
-  const tasks = await smallTasks({ suite: "ruler", lengths: [1024, 4096] });
+  const tasks = [
+    ...(await smallTasks({ suite: "ruler", lengths: FULL ? [1024, 4096, 32_768] : [1024] })),
+    // Their lists and examples change at 4,096 tokens.
+    ...(await smallTasks({ suite: "ruler", lengths: [4096], tasks: ["vt", "cwe"], samples: 1 })),
+  ];
   for (const task of tasks) {
     const problems = await problemsOf(task);
     expect(problems).toHaveLength(task.count);
@@ -72,6 +77,14 @@ describe("the residue sweep", () => {
     const residues = new Set(problems.map(({ facts }) => (facts.length as number) % 4));
     expect([...residues].sort()).toEqual([0, 1, 2, 3]);
     expect(new Set(problems.map(({ facts }) => facts.requestedDepth))).toEqual(new Set([0, 50, 100]));
+  });
+
+  test("puts needles at every residue of the fine ratio", () => {
+    const inside = problems.filter(({ facts }) => facts.requestedDepth === 50);
+    const counts = [0, 1, 2, 3].map(
+      (residue) => inside.filter(({ facts }) => (facts.needleOffsets as number[])[0] % 4 === residue).length,
+    );
+    expect(Math.min(...counts)).toBeGreaterThan(2);
   });
 
   test("leaves out what is too short for a prompt, and nothing else", () => {
