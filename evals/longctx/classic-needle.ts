@@ -18,6 +18,7 @@ export function classicNeedleRecipe({
     // Upstream leaves this many tokens free.
     replyTokens: 200,
     match: "every",
+    haystack: essay.name,
     minimumUnits: 0,
     draft(_random, unitCount) {
       const { units, positions } = insertUnits(essay.sentences(unitCount), [

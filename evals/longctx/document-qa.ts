@@ -116,6 +116,7 @@ export function documentQaRecipe(name: "qa_1" | "qa_2", dataset: QaDataset): Rec
     name,
     replyTokens: 32,
     match: "any",
+    haystack: "documents",
     minimumUnits: 0,
     maximumUnits: documents.length - mostGold,
     draft(random, unitCount) {

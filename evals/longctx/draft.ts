@@ -27,6 +27,8 @@ export interface Recipe {
   /** Tokens of an answer; they count as part of a length. */
   readonly replyTokens: number;
   readonly match: ReferenceMatch;
+  /** What surrounds that which is looked for: `noise`, `needles`, `words`, `documents`, or the name of an essay. */
+  readonly haystack: string;
   readonly minimumUnits: number;
   /** Where a dataset ends. */
   readonly maximumUnits?: number;

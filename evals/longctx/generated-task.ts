@@ -56,9 +56,11 @@ export function generatedTask(name: string, cells: readonly Cell[], options: Gen
   };
 }
 
-/** Whether the shortest prompt of a cell fits its length. */
-export const cellFits = (cell: Cell, options: GeneratedOptions): boolean =>
-  sizerOf(cell.recipe.name, cell, options).smallest() <= promptLimit(cell, options);
+/** How many tokens the shortest prompt of a cell has, and how many it may have. */
+export const roomOf = (cell: Cell, options: GeneratedOptions): { needed: number; room: number } => ({
+  needed: sizerOf(cell.recipe.name, cell, options).smallest(),
+  room: promptLimit(cell, options),
+});
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
@@ -101,6 +103,7 @@ function problemOf(
     maxTokens: replyBudget ?? recipe.replyTokens,
     facts: {
       task: recipe.name,
+      haystack: recipe.haystack,
       length,
       ...(requestedDepth === undefined ? {} : { requestedDepth }),
       promptTokens,

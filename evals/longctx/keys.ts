@@ -4,7 +4,7 @@ import { ADJECTIVES, NOUNS, VERBS } from "./words.ts";
 /** What keys and values of needles are made of. */
 export type ValueType = "numbers" | "words" | "uuids";
 
-export function randomValue(type: ValueType, random: Random): string {
+function randomValue(type: ValueType, random: Random): string {
   if (type === "numbers") return String(1_000_000 + random.below(9_000_000));
   if (type === "words") return `${random.pick(ADJECTIVES)}-${random.pick(NOUNS)}`;
   return uuid(random);
@@ -41,7 +41,7 @@ function uuid(random: Random): string {
 }
 
 /** `length` random letters; from `A` or `a` on. */
-export const letters = (length: number, random: Random, first: "A" | "a"): string =>
+const letters = (length: number, random: Random, first: "A" | "a"): string =>
   String.fromCharCode(...Array.from({ length }, () => first.charCodeAt(0) + random.below(26)));
 
 /** `count` different names of letters. */

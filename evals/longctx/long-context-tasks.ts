@@ -4,7 +4,7 @@ import { classicNeedleRecipe } from "./classic-needle.ts";
 import { type QaDataset, readQaDataset } from "./document-qa.ts";
 import type { PromptEncoder } from "./draft.ts";
 import { type Essay, fileEssay, synthEssay } from "./essay.ts";
-import { type Cell, cellFits, type GeneratedOptions, generatedTask } from "./generated-task.ts";
+import { type Cell, type GeneratedOptions, generatedTask, roomOf } from "./generated-task.ts";
 import { longBenchTask } from "./longbench.ts";
 import { mrcrTask } from "./mrcr.ts";
 import { needleRecipe } from "./needles.ts";
@@ -49,7 +49,10 @@ export interface LongContextOptions {
 }
 
 /** The tasks of a suite. Datasets are read from this machine; a suite without what it needs is refused. */
-export async function longContextTasks(options: LongContextOptions): Promise<readonly Task[]> {
+export async function longContextTasks(given: LongContextOptions): Promise<readonly Task[]> {
+  // A length twice would give two problems of one name.
+  const depths = given.depths && { depths: [...new Set(given.depths)] };
+  const options = { ...given, lengths: [...new Set(given.lengths)], ...depths };
   const { suite, encoder, contextTokens, replyBudget } = options;
   if (suite === "mrcr") return [await mrcrTask({ ...options, dataset: needed(options, "dataset") })];
   if (suite === "longbench") {
@@ -103,20 +106,42 @@ async function rulerTasks(options: LongContextOptions, essay: Essay): Promise<re
       });
     const cells = lengths.map((length) => ({ length, recipe: found.recipe(length) }));
     const dataset = name === "qa_1" ? squad : name === "qa_2" ? hotpot : undefined;
-    return generatedTask(name, cells, generated(options, essay, dataset));
+    const settings = settingsOf(options, cells, { essay, dataset });
+    refuseShort(cells, settings);
+    return generatedTask(name, cells, settings);
   });
 }
 
-const generated = (options: LongContextOptions, essay: Essay, dataset?: QaDataset): GeneratedOptions => ({
-  ...options,
-  replyBudget: options.replyBudget,
-  exact: options.suite === "residue",
-  sources: {
-    haystack: essay.name,
-    haystackSha256: essay.digest,
-    ...(dataset ? { datasetSha256: dataset.digest } : {}),
-  },
-});
+function settingsOf(
+  options: LongContextOptions,
+  cells: readonly Cell[],
+  { essay, dataset }: { readonly essay: Essay; readonly dataset?: QaDataset | undefined },
+): GeneratedOptions {
+  const usesEssay = cells.some(({ recipe }) => recipe.haystack === essay.name);
+  return {
+    ...options,
+    replyBudget: options.replyBudget,
+    exact: options.suite === "residue",
+    sources: {
+      ...(usesEssay ? { essaySha256: essay.digest } : {}),
+      ...(dataset ? { datasetSha256: dataset.digest } : {}),
+    },
+  };
+}
+
+/** A length that no prompt fits is found before the first token is paid for. */
+function refuseShort(cells: readonly Cell[], settings: GeneratedOptions): void {
+  for (const cell of cells) {
+    const { needed, room } = roomOf(cell, settings);
+    if (needed > room)
+      throw usageError({
+        what: `no prompt of ${cell.recipe.name} is as short as ${cell.length} tokens`,
+        expected: `at least ${needed} tokens of prompt`,
+        found: `room for ${room}`,
+        next: "give a greater --lengths",
+      });
+  }
+}
 
 /** Recipes by style: a text of ours or the user's, noise that any small model knows, or the needle of the first such test. */
 function styledRecipe(style: LongContextOptions["style"], essay: Essay, depth: number) {
@@ -130,7 +155,9 @@ function needleGrid(options: LongContextOptions, essay: Essay): Task {
   const cells = lengths.flatMap((length) =>
     depths.map((depth): Cell => ({ length, depth, recipe: styledRecipe(style, essay, depth) })),
   );
-  return generatedTask(`niah-${style}`, cells, generated(options, essay));
+  const settings = settingsOf(options, cells, { essay });
+  refuseShort(cells, settings);
+  return generatedTask(`niah-${style}`, cells, settings);
 }
 
 /** Depths that the sweep tries at each length: both ends, and the middle that only compressed attention reaches. */
@@ -138,13 +165,16 @@ const SWEEP_DEPTHS: readonly number[] = [0, 50, 100];
 
 function residueSweep(options: LongContextOptions, essay: Essay): Task {
   const { lengths, depths = SWEEP_DEPTHS, style = "noise" } = options;
-  const settings = generated(options, essay);
   const swept = residueLengths(needed(options, "geometry"), Math.max(...lengths));
   const cells = swept.flatMap((length) =>
     depths.map((depth): Cell => ({ length, depth, recipe: styledRecipe(style, essay, depth) })),
   );
   // The shortest lengths hold a prompt with some tokenizers and not with others.
-  const fitting = cells.filter((cell) => cellFits(cell, settings));
+  const settings = settingsOf(options, cells, { essay });
+  const fitting = cells.filter((cell) => {
+    const { needed, room } = roomOf(cell, settings);
+    return needed <= room;
+  });
   if (fitting.length === 0)
     throw usageError({
       what: "no prompt of the sweep fits",

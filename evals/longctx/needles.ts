@@ -39,6 +39,7 @@ export function needleRecipe(
     name,
     replyTokens: 128,
     match: "share",
+    haystack: haystack === "essay" ? essay.name : haystack,
     // Lines get their needles at different places.
     minimumUnits: haystack === "essay" || depth !== undefined ? 0 : needleCount,
     draft(random, unitCount): Draft {

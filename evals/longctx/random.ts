@@ -19,39 +19,41 @@ export function randomOf(key: string): Random {
   return createRandom(Uint32Array.from({ length: 8 }, (_, i) => digest.readUInt32LE(4 * i)));
 }
 
+/** Where the lower halves of the state's words lie; the upper ones follow them. */
+const [S0, S1, S2, S3] = [0, 2, 4, 6];
+
 /**
  * xoshiro256** (Blackman and Vigna, 2018). `seed` holds the four 64-bit words of the state, each as its lower and upper
  * half: whole numbers of 64 bits would cost ten times as much as halves do.
  */
 export function createRandom(seed: Uint32Array): Random {
-  let [l0, h0, l1, h1, l2, h2, l3, h3] = seed;
+  const state = Uint32Array.from(seed);
   /** The upper half of rotl(s1 * 5, 7) * 9. */
   const scrambled = (): number => {
-    const low5 = 5 * l1;
+    const low5 = 5 * state[S1];
     const low = low5 >>> 0;
-    const high = (Math.imul(h1, 5) + Math.floor(low5 / 2 ** 32)) >>> 0;
+    const high = (Math.imul(state[S1 + 1], 5) + Math.floor(low5 / 2 ** 32)) >>> 0;
     const rotatedLow = ((low << 7) | (high >>> 25)) >>> 0;
-    const rotatedHigh = ((high << 7) | (low >>> 25)) >>> 0;
+    const rotatedHigh = (high << 7) | (low >>> 25);
     return (Math.imul(rotatedHigh, 9) + Math.floor((9 * rotatedLow) / 2 ** 32)) >>> 0;
   };
   const bits32 = (): number => {
     const result = scrambled();
-    const shiftedLow = l1 << 17;
-    const shiftedHigh = (h1 << 17) | (l1 >>> 15);
-    l2 ^= l0;
-    h2 ^= h0;
-    l3 ^= l1;
-    h3 ^= h1;
-    l1 = (l1 ^ l2) >>> 0;
-    h1 ^= h2;
-    l0 ^= l3;
-    h0 ^= h3;
-    l2 ^= shiftedLow;
-    h2 ^= shiftedHigh;
+    const shiftedLow = state[S1] << 17;
+    const shiftedHigh = (state[S1 + 1] << 17) | (state[S1] >>> 15);
+    for (let half = 0; half < 2; half++) {
+      state[S2 + half] ^= state[S0 + half];
+      state[S3 + half] ^= state[S1 + half];
+      state[S1 + half] ^= state[S2 + half];
+      state[S0 + half] ^= state[S3 + half];
+    }
+    state[S2] ^= shiftedLow;
+    state[S2 + 1] ^= shiftedHigh;
     // rotl by 45 is a swap of the halves and rotl by 13.
-    const rotated = (h3 << 13) | (l3 >>> 19);
-    h3 = (l3 << 13) | (h3 >>> 19);
-    l3 = rotated;
+    const low = state[S3];
+    const high = state[S3 + 1];
+    state[S3] = (high << 13) | (low >>> 19);
+    state[S3 + 1] = (low << 13) | (high >>> 19);
     return result;
   };
   /** Lemire's way (2019): the upper half of a product, drawn again in the few cases that would be too many. */

@@ -37,18 +37,26 @@ export function promptSizer(recipe: Recipe, options: SizingOptions): PromptSizer
   const counted = (draft: Draft): number =>
     encoder.renderedTokens(messagesOf(textOfDraft(draft)), withPrefix ? draft.answerPrefix : undefined);
   const smallest = (): number => counted(recipe.draft(random("size"), recipe.minimumUnits));
-  let sized: { readonly units: number; readonly unitTokens: number } | undefined;
+  /** Units may measure less together than one by one: a whole prompt says how many more there is room for. */
+  const corrected = ({ units, unitTokens }: Size): Size => {
+    const spare = limit - counted(recipe.draft(random("size"), units));
+    const most = recipe.maximumUnits ?? Number.POSITIVE_INFINITY;
+    const fitting = Math.min(most, units + Math.max(0, Math.floor(spare / unitTokens)));
+    // A unit's worth of filler at least, so that needles come to lie at every residue.
+    return { units: options.exact ? Math.max(recipe.minimumUnits, fitting - 1) : fitting, unitTokens };
+  };
+  let sized: Size | undefined;
   return {
     smallest,
     fitted(sample) {
-      sized ??= largestCount(recipe, { ...options, smallest: smallest() });
+      sized ??= corrected(largestCount(recipe, { ...options, smallest: smallest() }));
       let units = sized.units;
       for (;;) {
         const draft = recipe.draft(random(sample), units);
         const promptTokens = counted(draft);
         if (promptTokens <= limit) {
           const whole = options.exact
-            ? fill(draft, { promptTokens, limit, counted })
+            ? fill(draft, { promptTokens, limit, counted, random: random(`${sample}|fill`) })
             : { draft, promptTokens };
           return { ...whole, needleOffsets: offsetsOf(whole.draft, encoder) };
         }
@@ -68,10 +76,13 @@ const tooShort = (recipe: Recipe, limit: number, needed: number): Error =>
     next: "give a greater --lengths",
   });
 
-function largestCount(
-  recipe: Recipe,
-  options: SizingOptions & { readonly smallest: number },
-): { units: number; unitTokens: number } {
+interface Size {
+  readonly units: number;
+  /** A unit's mean. */
+  readonly unitTokens: number;
+}
+
+function largestCount(recipe: Recipe, options: SizingOptions & { readonly smallest: number }): Size {
   const { limit, encoder, random, smallest } = options;
   if (smallest > limit) throw tooShort(recipe, limit, smallest);
   const tokensOf = cachedCounts(encoder);
@@ -129,23 +140,25 @@ const FILLER = " and";
 /** A filler that is no token of its own needs some turns. */
 const FILL_TURNS = 8;
 
-/** Lengthens the last sentence of the haystack until the prompt has exactly `limit` tokens. */
+/** Lengthens sentences of the haystack, before and after the needle, until the prompt has exactly `limit` tokens. */
 function fill(
   draft: Draft,
   facts: {
     readonly promptTokens: number;
     readonly limit: number;
     readonly counted: (draft: Draft) => number;
+    readonly random: Random;
   },
 ): { draft: Draft; promptTokens: number } {
-  const { limit, counted } = facts;
+  const { limit, counted, random } = facts;
   let { promptTokens } = facts;
   let filled = draft;
+  const before = random.below(limit - promptTokens + 1);
   let words = 0;
   for (let turn = 0; turn < FILL_TURNS && promptTokens !== limit; turn++) {
     words += limit - promptTokens;
     if (words < 0) break;
-    filled = withFiller(draft, FILLER.repeat(words));
+    filled = withFiller(draft, Math.min(before, words), words);
     promptTokens = counted(filled);
   }
   if (promptTokens !== limit)
@@ -157,10 +170,17 @@ function fill(
   return { draft: filled, promptTokens };
 }
 
-/** Into the last sentence that is no needle, or into the instruction where there is none. */
-function withFiller(draft: Draft, filler: string): Draft {
-  const lengthened = (text: string): string => text.replace(/([.!?]?\s*)$/, `${filler}$1`);
-  const last = draft.units.findLastIndex((_, i) => !draft.needles.includes(i));
-  if (last < 0) return { ...draft, head: lengthened(draft.head) };
-  return { ...draft, units: draft.units.with(last, lengthened(draft.units[last])) };
+/** Into the first and the last sentence that are no needle, or into the instruction where there is none. */
+function withFiller(draft: Draft, before: number, words: number): Draft {
+  const lengthened = (text: string, count: number): string =>
+    text.replace(/([.!?]?\s*)$/, `${FILLER.repeat(count)}$1`);
+  const { head, needles } = draft;
+  const plain = draft.units.flatMap((_, i) => (needles.includes(i) ? [] : [i]));
+  const last = plain.at(-1);
+  if (last === undefined) return { ...draft, head: lengthened(head, words) };
+  const units = [...draft.units];
+  const inFront = plain[0] < needles[0] ? before : 0;
+  units[plain[0]] = lengthened(units[plain[0]], inFront);
+  units[last] = lengthened(units[last], words - inFront);
+  return { ...draft, units };
 }

@@ -1,4 +1,5 @@
-import type { HeatRow, LengthRow } from "../../reports/schemas/long-context.ts";
+import type { GroupRow, HeatRow, LengthRow } from "../../reports/schemas/long-context.ts";
+import { groupCollector } from "./groups.ts";
 import { estimate, meanOf, meanOfEstimates } from "./intervals.ts";
 import {
   type AttentionPeriods,
@@ -34,6 +35,8 @@ export interface LongContextSummary {
   /** By task and length, and the mean of tasks where all were run. */
   readonly lengths: readonly LengthRow[];
   readonly heat: readonly HeatRow[];
+  /** Of MRCR and LongBench. */
+  readonly groups: readonly GroupRow[];
   readonly ruler?: RulerScore;
   readonly periodicity: readonly PeriodicityRow[];
   /** Answers that listed the context; samples with and without a prefix are different series. */
@@ -67,6 +70,7 @@ export async function summarize(
 ): Promise<LongContextSummary> {
   const tallies = new Map<string, Tally>();
   const answerPrefixes = new Set<string>();
+  const groups = groupCollector();
   let dumped = 0;
   for await (const row of rows) {
     const key = `${row.facts.task}/${row.id}`;
@@ -74,6 +78,7 @@ export async function summarize(
     tallies.set(key, tally);
     tally.samples++;
     tally.scores += row.score;
+    groups.add(key, row.score, row.facts);
     if (row.firstTokenMs !== undefined) {
       tally.timed++;
       tally.firstTokenMs += row.firstTokenMs;
@@ -81,7 +86,8 @@ export async function summarize(
     if (row.facts.dumped === true) dumped++;
     if (typeof row.facts.answerPrefix === "string") answerPrefixes.add(row.facts.answerPrefix);
   }
-  const problems = [...tallies.values()];
+  // LongBench's texts have the lengths that they have.
+  const problems = [...tallies.values()].filter(({ length }) => length > 0);
   const byTask = cellsOf(problems, ({ task, length }) => [task, length]).map(
     ([{ task, length }, cell]): LengthRow => ({ task, length, ...estimate(cell.map(scoreOf)) }),
   );
@@ -90,6 +96,7 @@ export async function summarize(
   return {
     lengths: [...byTask, ...means],
     heat: heatOf(problems),
+    groups: groups.rows(),
     ...(ruler ? { ruler } : {}),
     periodicity: periodicityOf(problems.flatMap(placeOf), periods),
     dumped,

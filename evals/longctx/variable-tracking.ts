@@ -14,6 +14,7 @@ export function variableRecipe(length: number): Recipe {
     name: "vt",
     replyTokens: 30,
     match: "share",
+    haystack: "noise",
     minimumUnits: HOPS + 1,
     draft(random, unitCount) {
       const example = chain(random, { lines: exampleLines(length), nameLength: 3 });

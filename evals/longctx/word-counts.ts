@@ -17,6 +17,7 @@ export function commonWordsRecipe(length: number): Recipe {
     name: "cwe",
     replyTokens: 120,
     match: "share",
+    haystack: "words",
     minimumUnits: COMMON + 1,
     maximumUnits: MAX_WORDS,
     draft(random, unitCount) {
@@ -64,6 +65,7 @@ export function codedWordsRecipe(length: number): Recipe {
     name: "fwe",
     replyTokens,
     match: "share",
+    haystack: "words",
     minimumUnits: LEAST_CODED_WORDS,
     draft(random, unitCount) {
       const words = ["...", ...newNames(vocabulary - 1, 6, random, "a")];

@@ -1,4 +1,4 @@
-import type { HeatRow, LengthRow } from "../schemas/long-context.ts";
+import type { GroupRow, HeatRow, LengthRow, ScoreEstimate } from "../schemas/long-context.ts";
 import { lengthLabel, tasksOf } from "./axes.ts";
 import { colorOf, cssColor } from "./color-scale.ts";
 import { heatMapSvg } from "./heat-map.ts";
@@ -8,6 +8,7 @@ export interface LongContextPage {
   readonly title: string;
   readonly lengths: readonly LengthRow[];
   readonly heat: readonly HeatRow[];
+  readonly groups?: readonly GroupRow[];
   /** Facts of the run and remarks, a line each. */
   readonly notes: readonly string[];
   /** Below it a score counts as failed. */
@@ -20,7 +21,14 @@ td:first-child, th:first-child { text-align: left } .legend span { margin-right:
 figure { margin: 1.5rem 0; overflow-x: auto } figcaption { font-weight: 600 } .scale { display: flex; align-items: center; gap: .5rem }`;
 
 /** Curves, heat maps and the table behind them as one HTML file that loads nothing. */
-export function longContextHtml({ title, lengths, heat, notes, threshold }: LongContextPage): string {
+export function longContextHtml({
+  title,
+  lengths,
+  heat,
+  groups = [],
+  notes,
+  threshold,
+}: LongContextPage): string {
   const maps = tasksOf(heat).map(
     (task) =>
       `<figure><figcaption>${escapeHtml(task)} by depth</figcaption>` +
@@ -43,7 +51,8 @@ ${curves}
 ${maps.length > 0 ? scaleBar(threshold) : ""}
 ${maps.join("\n")}
 <h2>Means and 95 % intervals</h2>
-${tableOf(lengths)}
+${lengths.length > 0 ? tableOf("length", lengths, ({ length }) => lengthLabel(length)) : ""}
+${groups.length > 0 ? tableOf("group", groups, ({ group }) => group) : ""}
 </body>
 </html>
 `;
@@ -57,11 +66,21 @@ function scaleBar(threshold: number): string {
   );
 }
 
-function tableOf(rows: readonly LengthRow[]): string {
-  const body = rows.map(
-    ({ task, length, n, mean, low, high }) =>
-      `<tr><td>${escapeHtml(task)}</td><td>${lengthLabel(length)}</td><td>${n}</td>` +
-      `<td>${mean.toFixed(3)}</td><td>${low.toFixed(3)}–${high.toFixed(3)}</td></tr>`,
-  );
-  return `<table><tr><th>task</th><th>length</th><th>n</th><th>mean</th><th>interval</th></tr>${body.join("\n")}</table>`;
+function tableOf<Row extends ScoreEstimate & { readonly task: string }>(
+  title: string,
+  rows: readonly Row[],
+  labelOf: (row: Row) => string,
+): string {
+  const body = rows.map((row) => {
+    const cells = [
+      row.task,
+      labelOf(row),
+      String(row.n),
+      row.mean.toFixed(3),
+      `${row.low.toFixed(3)}–${row.high.toFixed(3)}`,
+    ];
+    return `<tr>${cells.map((text) => `<td>${escapeHtml(text)}</td>`).join("")}</tr>`;
+  });
+  const titles = ["task", title, "n", "mean", "interval"].map((text) => `<th>${text}</th>`).join("");
+  return `<table><tr>${titles}</tr>${body.join("\n")}</table>`;
 }

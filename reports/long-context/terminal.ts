@@ -1,5 +1,5 @@
 import { renderTable } from "../../tools/lib/table.ts";
-import type { HeatRow, LengthRow } from "../schemas/long-context.ts";
+import type { GroupRow, HeatRow, LengthRow, ScoreEstimate } from "../schemas/long-context.ts";
 import { heatGrid, lengthLabel, scoreText, tasksOf } from "./axes.ts";
 import { colorOf, takesDarkText } from "./color-scale.ts";
 
@@ -42,8 +42,23 @@ export function lengthTable(rows: readonly LengthRow[]): string {
     task,
     ...lengths.map((length) => {
       const row = rows.find((candidate) => candidate.task === task && candidate.length === length);
-      return row ? `${scoreText(row.mean)} [${scoreText(row.low)}-${scoreText(row.high)}]` : "";
+      return row ? estimateText(row) : "";
     }),
   ]);
   return renderTable(columns, lines);
 }
+
+/** What a benchmark reports beside lengths. */
+export const groupTable = (rows: readonly GroupRow[]): string =>
+  renderTable(
+    [
+      { title: "task" },
+      { title: "group" },
+      { title: "n", align: "right" },
+      { title: "score", align: "right" },
+    ],
+    rows.map((row) => [row.task, row.group, String(row.n), estimateText(row)]),
+  );
+
+const estimateText = ({ mean, low, high }: ScoreEstimate): string =>
+  `${scoreText(mean)} [${scoreText(low)}-${scoreText(high)}]`;

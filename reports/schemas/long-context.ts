@@ -24,6 +24,12 @@ export interface HeatRow extends LengthRow {
   readonly prefillTokensPerSecond: number;
 }
 
+/** What a benchmark reports beside lengths: MRCR's start, LongBench's difficulty. One row of `groups.arrow`. */
+export interface GroupRow extends ScoreEstimate {
+  readonly task: string;
+  readonly group: string;
+}
+
 const ESTIMATE = {
   n: "uint32",
   mean: "float64",
@@ -32,6 +38,8 @@ const ESTIMATE = {
 } as const satisfies Schema<ScoreEstimate>;
 
 export const LENGTHS: Schema<LengthRow> = { task: "utf8", length: "uint32", ...ESTIMATE };
+
+export const GROUPS: Schema<GroupRow> = { task: "utf8", group: "utf8", ...ESTIMATE };
 
 export const HEAT: Schema<HeatRow> = {
   ...LENGTHS,
