@@ -155,7 +155,7 @@ describe("parse(render(x)) = x", () => {
         const words = mode === "nonthink" ? message.content : `${reasoning}${message.content}`;
         if (!/｜|<\/?think>/.test(words)) expect(defects).toEqual([]);
       }),
-      { numRuns: FULL ? 50_000 : 3_000 },
+      { numRuns: FULL ? 30_000 : 3_000 },
     );
     expect(kept).toBeGreaterThan(1_000);
   });
@@ -371,7 +371,7 @@ describe("damaged replies", () => {
         const { toolCalls } = parseReply(parts.join(""), { mode });
         for (const made of toolCalls) expect(readPythonJson(made.arguments)).toBeInstanceOf(Map);
       }),
-      { numRuns: FULL ? 50_000 : 2_000 },
+      { numRuns: FULL ? 30_000 : 2_000 },
     );
   });
 
