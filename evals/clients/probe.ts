@@ -37,10 +37,10 @@ export interface ProbeOptions {
  * which shows by its refusal that the path is right and the key is good.
  */
 export async function probeEndpoint(options: ProbeOptions): Promise<Probed> {
-  const { url, model, server } = options;
+  const { url, server } = options;
   const tried: string[] = [];
   const { base, models } = await listModels(options, tried);
-  const entry = checkModel(models, model);
+  const entry = checkModel(models, options);
   const named = server === undefined ? dialectOfHost(url.host) : dialectOfName(server);
   const { dialect, facts } = await recognise(options, {
     base,
@@ -57,7 +57,10 @@ export async function probeEndpoint(options: ProbeOptions): Promise<Probed> {
   return {
     ...found,
     dialect,
-    ...defined({ contextTokens, serverVersion: typeof version === "string" ? version : undefined }),
+    ...defined({
+      contextTokens,
+      serverVersion: typeof version === "string" ? options.redact(version) : undefined,
+    }),
   };
 }
 
@@ -94,7 +97,7 @@ async function listModels(
   return { base: bases[0] };
 }
 
-function checkModel(models: readonly Json[] | undefined, model: string): Json | undefined {
+function checkModel(models: readonly Json[] | undefined, { model, redact }: ProbeOptions): Json | undefined {
   if (!models) return undefined;
   const ids = models.map(({ id, name }) => String(id ?? name));
   const at = ids.indexOf(model);
@@ -105,7 +108,7 @@ function checkModel(models: readonly Json[] | undefined, model: string): Json | 
     what: `the server has no model "${model}"`,
     expected:
       shown.length > 0
-        ? `${shown.join(", ")}${ids.length > shown.length ? ", …" : ""}`
+        ? `${redact(shown.join(", "))}${ids.length > shown.length ? ", …" : ""}`
         : "a model; it has none",
     next: "give one of its names with --model",
   });

@@ -82,19 +82,20 @@ async function exchange<T>(
           yield chunk as Uint8Array;
         }
       } catch (error) {
-        if (!finished || signal?.aborted) throw error;
+        if (signal?.aborted) throw signal.reason;
+        if (!finished) throw transportFailure(watch.stalledAfterMs, error);
       }
     };
-    const result = await use({
+    return await use({
       status: answer.statusCode,
       header: (name) => [answer.headers[name]].flat()[0],
       chunks: chunks(),
       finish() {
+        if (finished) return;
         finished = true;
         watch.wait(FINISH_MS);
       },
     });
-    return result;
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (error instanceof TryFailure) throw error;

@@ -140,6 +140,22 @@ test("a server that repeats the key while it answers: replies, tries and failure
   await failing.close();
 });
 
+test("a server that repeats the key when it says what it is", async () => {
+  const script: Script = ({ method, path, headers }, response) => {
+    if (path.endsWith("/models"))
+      return json(response, 200, { data: [{ id: "m", owned_by: "vllm" }, { id: headers.authorization }] });
+    if (method === "GET") return json(response, 200, { version: headers.authorization });
+    return json(response, 400, {});
+  };
+  const server = await scriptedServer(script);
+  const backend = await open(server.url);
+  expect(await backend.probe()).toMatchObject({ serverVersion: "Bearer [key]" });
+  await backend.close();
+  const { error, everything } = await probing(script, { model: "n" });
+  expect(error).toMatchObject({ exitCode: 66 });
+  expect(everything).not.toContain(KEY);
+});
+
 test("a redirect is not followed: the key stays with the endpoint", async () => {
   const other = await scriptedServer((_, response) => json(response, 200, { data: [{ id: "m" }] }));
   const { error } = await probing((_, response) => {

@@ -101,3 +101,19 @@ test.skipIf(!libraries)("a prompt that does not fit is a sample that is too long
     message: "400: the request exceeds the available context size",
   });
 });
+
+test.skipIf(!libraries)(
+  "a prompt sent as text is the same prompt: the engine's tokenizer agrees",
+  async () => {
+    const plain = await openEndpoint({
+      url: front.line,
+      model: "tiny-v4",
+      concurrency: 1,
+      server: "openai",
+      env: {},
+    });
+    const reply = await plain.generate(requestOf(0, 0));
+    expect(reply).toMatchObject({ content: (await backend.generate(requestOf(0, 0))).content, defects: [] });
+    await plain.close();
+  },
+);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Backend, GenerationRequest } from "../../evals/backend.ts";
@@ -318,6 +319,8 @@ test("a server that never ends the connection after [DONE] does not hold us", as
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(event({ ...delta({ content: "ok" }, "stop"), usage: USAGE }));
     response.write("data: [DONE]\n\n");
+    const more = setInterval(() => response.write("data: [DONE]\n\n"), 20);
+    response.once("close", () => clearInterval(more));
   });
   expect(await backend.generate(REQUEST)).toMatchObject({ content: "ok" });
   await backend.close();
@@ -335,5 +338,67 @@ test("an endpoint that has no stream of its own is told apart from an error page
     kind: "failed",
     message: "error in the stream (odd): no such luck",
   });
+  await backend.close();
+});
+
+test("comments keep a silent stream alive; silence ends it", async () => {
+  const IDLE_MS = 1500;
+  const beats = 20;
+  const backend = await open(
+    async (_, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      for (let i = 0; i < beats; i++) {
+        response.write(": keep-alive\n\n");
+        await sleep((1.2 * IDLE_MS) / beats);
+      }
+      response.end(event(delta({ content: "ok" }, "stop")));
+    },
+    { limits: { idleMs: IDLE_MS } },
+  );
+  expect((await backend.generate(REQUEST)).attempts).toHaveLength(1);
+  await backend.close();
+  const silent = await open(
+    (_, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(event(delta({ content: "o" })));
+    },
+    { limits: { idleMs: 40 }, rules: { ...FAST, tries: 2 } },
+  );
+  await expect(silent.generate(REQUEST)).rejects.toMatchObject({
+    kind: "infra",
+    message: "not a byte for 0.04 s",
+    attempts: [{}, {}],
+  });
+  await silent.close();
+});
+
+test("a cut stream is asked for anew, never continued, and what it counted is on record", async () => {
+  let tries = 0;
+  const backend = await open((_, response) => {
+    const usage = { prompt_tokens: 4, completion_tokens: 1 };
+    if (++tries > 1) return stream(response, [event({ ...delta({ content: "whole" }, "stop"), usage })]);
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    return new Promise<void>((cut) => {
+      response.write(event({ ...delta({ content: "ha" }), usage }), () => {
+        response.destroy();
+        cut();
+      });
+    });
+  });
+  expect(await backend.generate(REQUEST)).toMatchObject({
+    content: "whole",
+    attempts: [{ billedTokens: 5 }, { status: 200 }],
+  });
+  await backend.close();
+});
+
+test.for([
+  ["insufficient_system_resource", "the server gave up: insufficient_system_resource"],
+  ["abort", "the server gave up: abort"],
+  ["whatever", 'unknown finish reason "whatever"'],
+  ["constructor", 'unknown finish reason "constructor"'],
+] as const)("finish reason %s is no reply", async ([reason, message]) => {
+  const backend = await open(chat(event(delta({ content: "x" }, reason))), { rules: { ...FAST, tries: 2 } });
+  await expect(backend.generate(REQUEST)).rejects.toMatchObject({ message });
   await backend.close();
 });
