@@ -99,9 +99,11 @@ function textOf(content: string, path: string): string {
   throw dataError({ what: "not an essay", file: path, expected: 'a JSON object with the text as "text"' });
 }
 
+/** Sentences by their ends, in European and East Asian writing; what has none is cut at spaces, or anywhere. */
 const sentencesOf = (text: string): string[] =>
   text
     .replace(/\s+/g, " ")
-    .split(/(?<=[.!?]["')\]]?) /)
+    .split(/(?<=[.!?]["')\]]?) |(?<=[。！？])/)
+    .flatMap((sentence) => sentence.match(/.{1,400}(?= |$)|.{1,400}/gu) ?? [])
     .map((part) => part.trim())
     .filter((part) => part !== "");

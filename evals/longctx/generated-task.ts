@@ -56,11 +56,22 @@ export function generatedTask(name: string, cells: readonly Cell[], options: Gen
   };
 }
 
-/** How many tokens the shortest prompt of a cell has, and how many it may have. */
-export const roomOf = (cell: Cell, options: GeneratedOptions): { needed: number; room: number } => ({
-  needed: sizerOf(cell.recipe.name, cell, options).smallest(),
-  room: promptLimit(cell, options),
-});
+/** Prompts of one cell differ by less than this: in the length of their words. */
+const WORD_LUCK = 1.5;
+
+/** How many tokens the shortest prompts of a cell have, the longest of them, and how many they may have. */
+export function roomOf(
+  name: string,
+  cell: Cell,
+  options: GeneratedOptions,
+): { readonly needed: number; readonly room: number } {
+  const room = promptLimit(cell, options);
+  const sizer = sizerOf(name, cell, options);
+  const typical = sizer.smallest("size");
+  if (typical * WORD_LUCK < room || typical > room * WORD_LUCK) return { needed: typical, room };
+  const samples = Array.from({ length: options.samples }, (_, sample) => sizer.smallest(String(sample)));
+  return { needed: Math.max(typical, ...samples), room };
+}
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 

@@ -106,9 +106,7 @@ async function rulerTasks(options: LongContextOptions, essay: Essay): Promise<re
       });
     const cells = lengths.map((length) => ({ length, recipe: found.recipe(length) }));
     const dataset = name === "qa_1" ? squad : name === "qa_2" ? hotpot : undefined;
-    const settings = settingsOf(options, cells, { essay, dataset });
-    refuseShort(cells, settings);
-    return generatedTask(name, cells, settings);
+    return generated(name, cells, settingsOf(options, cells, { essay, dataset }));
   });
 }
 
@@ -130,9 +128,9 @@ function settingsOf(
 }
 
 /** A length that no prompt fits is found before the first token is paid for. */
-function refuseShort(cells: readonly Cell[], settings: GeneratedOptions): void {
+function generated(name: string, cells: readonly Cell[], settings: GeneratedOptions): Task {
   for (const cell of cells) {
-    const { needed, room } = roomOf(cell, settings);
+    const { needed, room } = roomOf(name, cell, settings);
     if (needed > room)
       throw usageError({
         what: `no prompt of ${cell.recipe.name} is as short as ${cell.length} tokens`,
@@ -141,6 +139,7 @@ function refuseShort(cells: readonly Cell[], settings: GeneratedOptions): void {
         next: "give a greater --lengths",
       });
   }
+  return generatedTask(name, cells, settings);
 }
 
 /** Recipes by style: a text of ours or the user's, noise that any small model knows, or the needle of the first such test. */
@@ -155,9 +154,7 @@ function needleGrid(options: LongContextOptions, essay: Essay): Task {
   const cells = lengths.flatMap((length) =>
     depths.map((depth): Cell => ({ length, depth, recipe: styledRecipe(style, essay, depth) })),
   );
-  const settings = settingsOf(options, cells, { essay });
-  refuseShort(cells, settings);
-  return generatedTask(`niah-${style}`, cells, settings);
+  return generated(`niah-${style}`, cells, settingsOf(options, cells, { essay }));
 }
 
 /** Depths that the sweep tries at each length: both ends, and the middle that only compressed attention reaches. */
@@ -170,9 +167,10 @@ function residueSweep(options: LongContextOptions, essay: Essay): Task {
     depths.map((depth): Cell => ({ length, depth, recipe: styledRecipe(style, essay, depth) })),
   );
   // The shortest lengths hold a prompt with some tokenizers and not with others.
+  const name = `residue-${style}`;
   const settings = settingsOf(options, cells, { essay });
   const fitting = cells.filter((cell) => {
-    const { needed, room } = roomOf(cell, settings);
+    const { needed, room } = roomOf(name, cell, settings);
     return needed <= room;
   });
   if (fitting.length === 0)
@@ -181,5 +179,5 @@ function residueSweep(options: LongContextOptions, essay: Essay): Task {
       found: `${Math.max(...lengths)} tokens`,
       next: "give a greater --lengths",
     });
-  return generatedTask(`residue-${style}`, fitting, settings);
+  return generatedTask(name, fitting, settings);
 }

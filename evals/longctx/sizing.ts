@@ -24,8 +24,8 @@ export interface FittedDraft {
 export interface PromptSizer {
   /** The prompt of a sample. */
   fitted(sample: string): FittedDraft;
-  /** Tokens of the shortest prompt there is. */
-  smallest(): number;
+  /** Tokens of a sample's shortest prompt. */
+  smallest(sample: string): number;
 }
 
 /**
@@ -36,7 +36,7 @@ export function promptSizer(recipe: Recipe, options: SizingOptions): PromptSizer
   const { limit, encoder, withPrefix, random } = options;
   const counted = (draft: Draft): number =>
     encoder.renderedTokens(messagesOf(textOfDraft(draft)), withPrefix ? draft.answerPrefix : undefined);
-  const smallest = (): number => counted(recipe.draft(random("size"), recipe.minimumUnits));
+  const smallest = (sample: string): number => counted(recipe.draft(random(sample), recipe.minimumUnits));
   /** Units may measure less together than one by one: a whole prompt says how many more there is room for. */
   const corrected = ({ units, unitTokens }: Size): Size => {
     const spare = limit - counted(recipe.draft(random("size"), units));
@@ -49,7 +49,7 @@ export function promptSizer(recipe: Recipe, options: SizingOptions): PromptSizer
   return {
     smallest,
     fitted(sample) {
-      sized ??= corrected(largestCount(recipe, { ...options, smallest: smallest() }));
+      sized ??= corrected(largestCount(recipe, { ...options, smallest: smallest("size") }));
       let units = sized.units;
       for (;;) {
         const draft = recipe.draft(random(sample), units);

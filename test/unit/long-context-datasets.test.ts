@@ -197,6 +197,12 @@ test("an essay of the user's, plain or JSON, is repeated when short", async () =
   const [first] = await textsOf(plain);
   expect(first.match(/Another follows it!/g)!.length).toBeGreaterThan(10);
   expect(await textsOf(json)).toEqual(await textsOf(plain));
+  // Writing without spaces, and a text without any sentence, still fill a prompt.
+  for (const text of ["这是一个句子。".repeat(400), "word ".repeat(4000), "x".repeat(9000)]) {
+    writeFileSync(plain, text);
+    const [task] = await smallTasks({ suite: "ruler", tasks: ["niah_single_2"], essay: plain });
+    for (const { facts } of await problemsOf(task)) expect(facts.promptTokens).toBeGreaterThan(600);
+  }
   writeFileSync(json, "[]");
   await expect(smallTasks({ suite: "niah", essay: json })).rejects.toThrow(/not an essay/);
 });

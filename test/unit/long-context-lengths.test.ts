@@ -146,3 +146,24 @@ test("a length without room for the prompt is refused in one line", async () => 
   );
   await expect(smallTasks({ suite: "niah", lengths: [100] })).rejects.toThrow(/as short as 100 tokens/);
 });
+
+test("near the shortest prompt every sample fits, or none is run", async () => {
+  const fits = async (length: number): Promise<boolean> => {
+    const options = { suite: "residue", style: "noise", depths: [50], samples: 12, seed: 3 } as const;
+    // A window of this length puts it into the sweep, and nothing that is shorter.
+    const geometry = { slidingWindow: length, compressRatios: [0], indexer: { topK: 2 ** 30 } };
+    const tasks = await smallTasks({ ...options, lengths: [length], geometry }).catch((error: Error) => {
+      expect(error.message).toMatch(/no prompt of the sweep fits/);
+      return [];
+    });
+    for (const task of tasks) {
+      const problems = await problemsOf(task);
+      expect(problems.map(renderedTokens)).toEqual(problems.map(({ facts }) => facts.length));
+    }
+    return tasks.length > 0;
+  };
+  const results: boolean[] = [];
+  for (let length = 80; length <= 98; length += 2) results.push(await fits(length));
+  expect(results[0]).toBe(false);
+  expect(results.at(-1)).toBe(true);
+});
