@@ -16,31 +16,28 @@ const CLASSES: Readonly<Record<SampleStatus, string>> = {
 const percent = (score: number | null): string => (score === null ? "–" : `${(100 * score).toFixed(1)} %`);
 
 /** A run in a terminal: scores by task, every class of failure, and what the score would be with and without them. */
-export function renderSummary({
-  out,
-  contract,
-  planned,
-  partial,
-  summary,
-  contractSha256,
-}: EvalReport): string {
+export function renderSummary(report: EvalReport): string {
+  const [who, ...notes] = summaryNotes(report);
+  return [who, "", scoreTable(report.summary), "", ...notes, report.out].join("\n");
+}
+
+/** The facts of a run, a line each. */
+export function summaryNotes(report: EvalReport): readonly string[] {
+  const { contract, planned, partial, summary, contractSha256 } = report;
   const { mode, profile, sampling, answerPrefix, backend } = contract;
+  const { promptTokens, completionTokens, costUsd, retried, samples } = summary;
   return [
-    ...(partial ? [`PARTIAL: ${formatCount(summary.samples)} of ${formatCount(planned)} samples`] : []),
     `${backend.model} (${[backend.kind, backend.host].filter(Boolean).join(" at ")}), ${profile} ${mode}, ` +
       `temperature ${sampling.temperature}, top-p ${sampling.topP}, answer prefix ${answerPrefix}, ` +
       `contract ${contractSha256.slice(0, 12)}`,
-    ...(backend.notes ?? []).map((note) => `note: ${note}`),
-    "",
-    scoreTable(summary),
-    "",
+    ...(partial ? [`PARTIAL: ${formatCount(samples)} of ${formatCount(planned)} samples`] : []),
     `score ${percent(summary.score)}${caveat(summary)}`,
-    `${formatCount(summary.promptTokens)} prompt tokens, ${formatCount(summary.completionTokens)} of replies` +
-      `${summary.costUsd > 0 ? `, $${summary.costUsd.toFixed(2)}` : ""}` +
-      `${summary.retried > 0 ? `; ${formatCount(summary.retried)} samples needed more than one try` : ""}`,
+    `${formatCount(promptTokens)} prompt tokens, ${formatCount(completionTokens)} of replies` +
+      `${costUsd > 0 ? `, $${costUsd.toFixed(2)}` : ""}` +
+      `${retried > 0 ? `; ${formatCount(retried)} samples needed more than one try` : ""}`,
+    ...(backend.notes ?? []).map((note) => `note: ${note}`),
     ...Object.entries(summary.defects).map(([defect, count]) => `odd: ${defect} (${formatCount(count)})`),
-    out,
-  ].join("\n");
+  ];
 }
 
 function scoreTable(summary: EvalReport["summary"]): string {

@@ -1,5 +1,6 @@
 import type { Argv } from "yargs";
 import type { Api } from "../../evals/clients/endpoint-url.ts";
+import type { SampleStatus } from "../../evals/run/row.ts";
 import type { Numerics } from "../reference/rounding.ts";
 import { CHAT_PROFILES, THINKING_MODES } from "../tokenizer/chat-layout.ts";
 import type { ChatProfile, ThinkingMode } from "../tokenizer/chat-types.ts";
@@ -34,6 +35,9 @@ export interface EvalArgs extends CommonArgs {
   out: string | undefined;
   dryRun: boolean;
 }
+
+/** Classes of samples that may end otherwise the next time. */
+const RETRIED: readonly string[] = ["failed", "infra_error"] satisfies SampleStatus[];
 
 const WHOLE_NUMBERS = { limit: 1, concurrency: 1, "reply-tokens": 1, seed: 0 } as const;
 
@@ -140,6 +144,8 @@ export const withEval = <T>(yargs: Argv<T>): Argv<T & EvalArgs> =>
         if (value !== undefined && !(Number.isSafeInteger(value) && (value as number) >= least))
           throw new Error(`--${name}: expected a whole number of at least ${least}`);
       }
+      const unknown = given.retry?.split(",").find((name) => !RETRIED.includes(name));
+      if (unknown !== undefined) throw new Error(`--retry: "${unknown}" is none of ${RETRIED.join(", ")}`);
       const { temperature, topP, maxCost } = given;
       if (temperature !== undefined && !(temperature >= 0))
         throw new Error("--temperature: expected 0 or more");

@@ -1,7 +1,6 @@
 import type { SampleStatus } from "../../evals/run/row.ts";
 import type { EvaluateOptions } from "../evaluate/evaluate.ts";
 import type { ModelChoice } from "../evaluate/open-model.ts";
-import { usageError } from "../lib/errors.ts";
 import type { EvalArgs } from "./eval-args.ts";
 
 /** The flags of every evaluation as options: who answers. */
@@ -32,26 +31,14 @@ export async function modelChoice(args: EvalArgs, neededTokens?: number): Promis
   };
 }
 
-const RETRIED: readonly SampleStatus[] = ["failed", "infra_error"];
-
 /** And how the run goes. */
 export function runChoice(args: EvalArgs, signal: AbortSignal) {
-  const retry = (args.retry?.split(",") ?? []).map((name) => {
-    const status = RETRIED.find((known) => known === name.trim());
-    if (status === undefined)
-      throw usageError({
-        what: "--retry: no such class of samples",
-        expected: RETRIED.join(", "),
-        found: name,
-      });
-    return status;
-  });
   return {
     ...(args.limit !== undefined && { limit: args.limit }),
     maxCostUsd: args.maxCost,
     ...(args.priceFile !== undefined && { priceFile: args.priceFile }),
     yes: args.yes,
-    retry,
+    retry: (args.retry?.split(",") ?? []) as SampleStatus[],
     ...(args.out !== undefined && { out: args.out }),
     dryRun: args.dryRun,
     commandLine: ["v4kit", ...process.argv.slice(2)],

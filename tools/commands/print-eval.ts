@@ -1,4 +1,5 @@
-import { type LongContextResult, renderLongContext } from "../evaluate/long-context.ts";
+import type { LongContextResult } from "../evaluate/long-context.ts";
+import { renderLongContext } from "../evaluate/render-long-context.ts";
 import { type CommonArgs, printResult } from "./output.ts";
 
 /** Prints a run as far as it came, and what ended it early. */

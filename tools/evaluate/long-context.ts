@@ -1,12 +1,10 @@
 import { join } from "node:path";
 import { type LongContextSummary, type ScoredRow, summarize } from "../../evals/longctx/summary.ts";
-import { renderSummary } from "../../evals/run/render-summary.ts";
+import { summaryNotes } from "../../evals/run/render-summary.ts";
 import type { SampleRow } from "../../evals/run/row.ts";
 import type { EvalReport, EvalResult } from "../../evals/run/run-eval.ts";
 import { writeArrow } from "../../reports/arrow-writer.ts";
-import { longContextHtml } from "../../reports/long-context/page.ts";
-import { lengthTable, terminalHeatMap } from "../../reports/long-context/terminal.ts";
-import { HEAT, LENGTHS } from "../../reports/schemas/long-context.ts";
+import { GROUPS, HEAT, LENGTHS } from "../../reports/schemas/long-context.ts";
 import { writeFileAtomic } from "../lib/disk.ts";
 import type { V4Error } from "../lib/errors.ts";
 import type { ModelConfig } from "../model/config.ts";
@@ -14,6 +12,7 @@ import type { ChatProfile, ThinkingMode } from "../tokenizer/chat-types.ts";
 import { type EvaluateOptions, evaluate } from "./evaluate.ts";
 import { type EvalModel, type ModelChoice, openEvalModel } from "./open-model.ts";
 import { type LongContextChoice, planLongContext } from "./plan-long-context.ts";
+import { remarks, THRESHOLD } from "./render-long-context.ts";
 
 export interface LongContextEvalOptions {
   readonly model: ModelChoice;
@@ -32,9 +31,6 @@ export interface LongContextResult {
   /** What ended it early. */
   readonly stopped?: V4Error;
 }
-
-/** A cell whose whole interval lies below it is marked in heat maps. */
-const THRESHOLD = 0.85;
 
 /** Measures a model over length and depth. Nothing is returned after a dry run. */
 export async function evalLongContext(
@@ -58,16 +54,23 @@ async function finish({ report, rows, stopped }: EvalResult, model: EvalModel): 
   const longContext = await summarize(graded(rows()), model.config && periodsOf(model.config));
   if (stopped) return { report, longContext, stopped };
   const result = { report, longContext };
-  const { lengths, heat } = longContext;
+  const { lengths, heat, groups } = longContext;
   const metadata = { contractSha256: report.contractSha256, runId: report.runId };
-  await writeArrow(join(report.out, "lengths.arrow"), lengths, { schema: LENGTHS, metadata });
-  await writeArrow(join(report.out, "heat.arrow"), heat, { schema: HEAT, metadata });
-  const title = `Long context: ${report.contract.backend.model}`;
-  const notes = renderSummary(report)
-    .split("\n\n")
-    .flatMap((part) => part.split("\n"));
-  const html = longContextHtml({ title, lengths, heat, notes, threshold: THRESHOLD });
-  await writeFileAtomic(join(report.out, "report.html"), Buffer.from(html));
+  const path = (name: string): string => join(report.out, name);
+  await writeArrow(path("lengths.arrow"), lengths, { schema: LENGTHS, metadata });
+  await writeArrow(path("heat.arrow"), heat, { schema: HEAT, metadata });
+  await writeArrow(path("groups.arrow"), groups, { schema: GROUPS, metadata });
+  // What draws takes longer to load than a short run that is resumed.
+  const { longContextHtml } = await import("../../reports/long-context/page.ts");
+  const html = longContextHtml({
+    title: `Long context: ${report.contract.backend.model}`,
+    lengths,
+    heat,
+    groups,
+    notes: [...remarks(longContext), ...summaryNotes(report)],
+    threshold: THRESHOLD,
+  });
+  await writeFileAtomic(path("report.html"), Buffer.from(html));
   return result;
 }
 
@@ -85,29 +88,4 @@ async function* graded(rows: AsyncIterable<SampleRow>): AsyncGenerator<ScoredRow
 function periodsOf({ slidingWindow: window, compressRatios }: ModelConfig) {
   const ratios = compressRatios.filter((ratio) => ratio > 0);
   return { window, fine: Math.min(window, ...ratios), coarse: Math.max(1, ...ratios) };
-}
-
-/** For a terminal: scores by length, a heat map per task where depths were fixed, and the run's own summary. */
-export function renderLongContext({ report, longContext }: LongContextResult, color: boolean): string {
-  const { lengths, heat, ruler, dumped } = longContext;
-  const tasks = [...new Set(heat.map(({ task }) => task))];
-  const maps = tasks
-    .map((task) => heat.filter((row) => row.task === task))
-    .filter((rows) => new Set(rows.map(({ depth }) => depth)).size > 1);
-  return [
-    lengthTable(lengths),
-    ...maps.map((rows) => `\n${rows[0].task}\n${terminalHeatMap(rows, { color, threshold: THRESHOLD })}`),
-    "",
-    ...(ruler ? [rulerLine(ruler), ""] : []),
-    ...(dumped > 0 ? [`${dumped} answers repeat the context; their scores mean nothing`, ""] : []),
-    renderSummary(report),
-  ].join("\n");
-}
-
-function rulerLine(ruler: NonNullable<LongContextSummary["ruler"]>): string {
-  const { tasks, complete, effectiveLength, weightedIncreasing, weightedDecreasing } = ruler;
-  return (
-    `RULER${complete ? "" : ` over ${tasks} of its tasks`}: effective length ${effectiveLength ?? "none"}, ` +
-    `weighted mean ${(100 * weightedIncreasing).toFixed(1)} (rising), ${(100 * weightedDecreasing).toFixed(1)} (falling)`
-  );
 }
