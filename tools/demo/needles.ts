@@ -26,7 +26,7 @@ export interface NeedleOptions {
   readonly quiet: boolean;
 }
 
-/** The indexer leaves rows out from 2,048 tokens on. */
+/** From 1,024 tokens on the indexer of the embedded checkpoint has to leave rows out. */
 const LENGTHS = [512, 1024, 2048];
 const DEPTHS = [10, 50, 90];
 
