@@ -5,10 +5,12 @@ import {
   Field,
   Float64,
   Int32,
+  List,
   makeData,
   RecordBatch,
   RecordBatchFileWriter,
   Struct,
+  TimestampMillisecond,
   Uint32,
   Utf8,
   vectorFromArray,
@@ -21,10 +23,18 @@ const TYPES = {
   int32: () => new Int32(),
   uint32: () => new Uint32(),
   float64: () => new Float64(),
+  /** Milliseconds since 1970, UTC. */
+  timestamp: () => new TimestampMillisecond("UTC"),
+  "utf8[]": () => new List(new Field("item", new Utf8(), false)),
+  "float64[]": () => new List(new Field("item", new Float64(), false)),
 } as const satisfies Record<string, () => DataType>;
 
-/** The columns of a table: one for every field of a row, in the order of columns. */
-export type Schema<Row> = { readonly [K in keyof Row]-?: keyof typeof TYPES };
+type TypeName = keyof typeof TYPES;
+
+/** The columns of a table: one for every field of a row, in the order of columns. `?` marks one that may be null. */
+export type Schema<Row> = {
+  readonly [K in keyof Row]-?: null extends Row[K] ? `${TypeName}?` : TypeName;
+};
 
 export interface ArrowOptions<Row> {
   readonly schema: Schema<Row>;
@@ -44,8 +54,12 @@ export async function writeArrow<Row extends object>(
   rows: Iterable<Row> | AsyncIterable<Row>,
   { schema, metadata }: ArrowOptions<Row>,
 ): Promise<void> {
-  const columns = Object.entries(schema) as [keyof Row & string, keyof typeof TYPES][];
-  const fields = columns.map(([name, type]) => new Field(name, TYPES[type](), false));
+  const columns = Object.entries(schema).map(([name, type]) => {
+    const nullable = (type as string).endsWith("?");
+    const typeName = (nullable ? (type as string).slice(0, -1) : type) as TypeName;
+    return { name: name as keyof Row & string, type: TYPES[typeName], nullable };
+  });
+  const fields = columns.map(({ name, type, nullable }) => new Field(name, type(), nullable));
   const arrowSchema = new ArrowSchema(fields, new Map(Object.entries(metadata)));
   const output = await createRangedOutput(path, { force: true });
   try {
@@ -61,10 +75,10 @@ export async function writeArrow<Row extends object>(
     drained.catch(() => {});
     const flush = (batch: readonly Row[]): void => {
       const children = columns.map(
-        ([name, type]) =>
+        ({ name, type }) =>
           vectorFromArray(
             batch.map((row) => row[name]),
-            TYPES[type](),
+            type(),
           ).data[0],
       );
       const data = makeData({ type: new Struct(fields), length: batch.length, nullCount: 0, children });

@@ -52,7 +52,13 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "reports",
     "kernels",
   ],
-  "tools/generate": ["tools/lib", "tools/checkpoint", "tools/tokenizer", "tools/reference"],
+  "tools/generate": [
+    "tools/lib",
+    "tools/checkpoint",
+    "tools/tokenizer",
+    "tools/reference",
+    "evals/backend.ts",
+  ],
   reports: ["tools/lib"],
   // The judge: decoders and products may be the kernels', encoders never.
   "tools/reference": ["tools/lib", "tools/model", "tools/checkpoint", "kernels"],
@@ -83,10 +89,39 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/inspect",
     "tools/quantize",
     "tools/validate",
+    "tools/evaluate",
     "tools/peers",
     "kernels",
   ],
   evals: ["tools/lib", "tools/tokenizer"],
+  "evals/run": [
+    "evals/backend.ts",
+    "evals/task.ts",
+    "evals/clients/prices.ts",
+    "tools/lib",
+    "tools/tokenizer",
+    "reports",
+  ],
+  // The only place that knows who answers: a server's client or the reference pass.
+  "tools/evaluate": [
+    "tools/lib",
+    "tools/model",
+    "tools/checkpoint",
+    "tools/tokenizer",
+    "tools/reference/rounding.ts",
+    "tools/generate",
+    "evals",
+    "reports",
+  ],
+  "evals/longctx": [
+    "evals/task.ts",
+    "evals/backend.ts",
+    "tools/lib",
+    "tools/tokenizer/chat-types.ts",
+    "tools/model",
+    "reports/schemas",
+  ],
+
   // A client knows what a back-end is, and nothing of who asks it.
   "evals/clients": ["tools/lib", "tools/tokenizer", "evals/backend.ts"],
   "tools/commands": ["tools", "evals", "kernels/load.ts"],
@@ -113,6 +148,7 @@ const MAY_WRITE = [
   "tools/lib/output-lock.ts",
   "tools/lib/append-log.ts",
   "tools/lib/links.ts",
+  "tools/lib/line-log.ts",
   "kernels/tables/generate.ts",
 ];
 

@@ -8,6 +8,7 @@ import { chatTemplateCommand } from "./commands/chat-template.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { downloadCommand } from "./commands/download.ts";
+import { evalCommand } from "./commands/eval.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -37,6 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
       .command(quantizeCommand)
       .command(validateCommand)
       .command(generateCommand)
+      .command(evalCommand)
       .command(chatTemplateCommand)
       .command(benchCommand)
       .command(demoCommand)

@@ -12,6 +12,7 @@ const PIPELINE = [
   { command: "plan", input: "census and recipe", output: "plan.json" },
   { command: "quantize", input: "checkpoint and plan", output: "artefact" },
   { command: "validate", input: "artefact and checkpoint", output: "validation run" },
+  { command: "eval", input: "endpoint, or checkpoint or artefact", output: "eval run" },
 ] as const satisfies readonly Stage[];
 
 /** `download → quantize`, for help texts. */

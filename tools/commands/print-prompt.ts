@@ -1,12 +1,10 @@
-import { stat } from "node:fs/promises";
-import { openTokenizerAt } from "../checkpoint/open-tokenizer.ts";
-import { resolveLocal } from "../hub/resolve.ts";
 import { readSmallFile } from "../lib/files.ts";
 import { MAX_MESSAGES_BYTES } from "../lib/limits.ts";
 import { readStdin } from "../lib/stdin.ts";
 import { type ChatOptions, encodeChat, renderChat } from "../tokenizer/chat-encoding.ts";
 import { parseChatFile, parseToolsFile } from "../tokenizer/chat-file.ts";
 import type { ChatProfile, ThinkingMode } from "../tokenizer/chat-types.ts";
+import { openNamedTokenizer } from "./named-tokenizer.ts";
 
 interface PromptChoice {
   readonly messages: string;
@@ -24,7 +22,7 @@ interface PromptChoice {
 /** Prints a conversation as its prompt: the text byte for byte, ids in one line, or both as a document. */
 export async function printPrompt(choice: PromptChoice): Promise<void> {
   const { mode, keepReasoning, json, quiet, rawSpecials } = choice;
-  const found = choice.tokenizer === undefined ? undefined : await openNamed(choice.tokenizer);
+  const found = choice.tokenizer === undefined ? undefined : await openNamedTokenizer(choice.tokenizer);
   const profile = choice.profile ?? found?.profile ?? "v4-preview";
   const chat = parseChatFile(...(await readJson(choice.messages)));
   const tools = choice.tools === undefined ? chat.tools : parseToolsFile(...(await readJson(choice.tools)));
@@ -48,15 +46,6 @@ export async function printPrompt(choice: PromptChoice): Promise<void> {
   else if (choice.ids && chosen) process.stdout.write(`${chosen.join(" ")}\n`);
   // Byte for byte; a terminal alone gets the line break that its prompt needs.
   else process.stdout.write(process.stdout.isTTY ? `${text}\n` : text);
-}
-
-/** A path, or what a Hub id stands for; a tokenizer.json need not be in a checkpoint. */
-async function openNamed(name: string) {
-  const exists = await stat(name).then(
-    () => true,
-    () => false,
-  );
-  return openTokenizerAt(exists ? name : (await resolveLocal({ source: name })).path);
 }
 
 const readJson = async (path: string): Promise<[Uint8Array, string]> =>

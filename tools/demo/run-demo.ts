@@ -13,6 +13,7 @@ import type { ValidationReport } from "../validate/report.ts";
 import { validate } from "../validate/validate.ts";
 import { DEMO_CHECKPOINT } from "./embedded.ts";
 import { compareReaders, type ForeignVerdict } from "./foreign-reader.ts";
+import { type NeedleRow, runNeedles } from "./needles.ts";
 
 /** llama.cpp's predictions on the sample text beside the reference's. */
 export interface LlamaVerdict {
@@ -29,6 +30,7 @@ export interface DemoReport {
   readonly foreign: ForeignVerdict;
   readonly validation: ValidationReport;
   readonly llama?: LlamaVerdict;
+  readonly needles: readonly NeedleRow[];
   readonly elapsedMs: number;
 }
 
@@ -62,12 +64,14 @@ export async function runDemo(folder: string, quiet: boolean): Promise<DemoRepor
     quiet,
   });
   const llama = await askLlama(out);
+  const needles = await runNeedles({ folder, artefact: result.outputs[0], quiet });
   return {
     census,
     quantize: result,
     foreign,
     validation,
     ...(llama && { llama }),
+    needles,
     elapsedMs: Date.now() - startedMs,
   };
 }

@@ -7,7 +7,7 @@ import { referenceModel } from "../reference/forward.ts";
 import { generate } from "../reference/generate.ts";
 import { openModelKernels } from "../reference/model-kernels.ts";
 import type { Numerics } from "../reference/rounding.ts";
-import { cachedLoader } from "../reference/weight-cache.ts";
+import { cachedLoader, spareCacheBytes } from "../reference/weight-cache.ts";
 import { encodeChat } from "../tokenizer/chat-encoding.ts";
 import { openTokenizer } from "../tokenizer/tokenizer.ts";
 
@@ -41,9 +41,6 @@ export interface Continuation {
   readonly summary: string;
 }
 
-/** Weights stay in memory between tokens, in half of what the machine can spare. */
-const cacheBytes = (): number => process.availableMemory() / 2;
-
 /** Continues a text with a checkpoint or artefact, by the reference forward pass. */
 export async function continueText(options: ContinueOptions): Promise<Continuation> {
   const { path, chat, numerics, threads, maxTokens, onText, signal } = options;
@@ -57,7 +54,7 @@ export async function continueText(options: ContinueOptions): Promise<Continuati
     const { bosId, eosId } = source.config;
     const promptIds = plain[0] === bosId ? plain : [bosId, ...plain];
     const model = referenceModel(source, openModelKernels(threads), numerics);
-    const cached = { ...model, loader: cachedLoader(model.loader, cacheBytes()) };
+    const cached = { ...model, loader: cachedLoader(model.loader, spareCacheBytes()) };
     const startedMs = performance.now();
     let prefilledMs = startedMs;
     const tokens = generate(cached, promptIds, {

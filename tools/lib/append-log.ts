@@ -14,10 +14,10 @@ export interface AppendLog {
 }
 
 /** JSON has no NaN and no infinities, and would write null: they are kept as `{"number": "NaN"}`. */
-const keep = (_key: string, value: unknown): unknown =>
+export const keep = (_key: string, value: unknown): unknown =>
   typeof value === "number" && !Number.isFinite(value) ? { number: String(value) } : value;
 
-const revive = (_key: string, value: unknown): unknown =>
+export const revive = (_key: string, value: unknown): unknown =>
   typeof value === "object" &&
   value !== null &&
   "number" in value &&

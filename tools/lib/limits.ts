@@ -133,6 +133,21 @@ export const MAX_FILE_BYTES = 2 ** 50;
 /** A read of a file:// source: large enough to hide its cost, small beside the window of a transfer. */
 export const LOCAL_CHUNK_BYTES = MiB;
 
+/** A line of a log that is read a piece at a time: a sample's row with its references and tries is a few KiB. */
+export const MAX_LOG_LINE_BYTES = 16 * MiB;
+
+/** Bytes of such a log that are read at once. */
+export const LINE_READ_BYTES = MiB;
+
+/** A prompt of a million tokens is 5 MB of text, a reply of 384 thousand 2 MB. */
+export const MAX_BLOB_BYTES = 64 * MiB;
+
+/** run.json of an evaluation: its contract names every task. */
+export const MAX_RUN_BYTES = 4 * MiB;
+
+/** Samples of one evaluation, 13 bytes each in memory: all of LiveCodeBench a hundred times are 105,500. */
+export const MAX_SAMPLES = 10_000_000;
+
 /** Characters of one event of a stream: a token with its log-probabilities has some hundred. */
 export const MAX_EVENT_CHARS = 16 * MiB;
 
@@ -154,3 +169,15 @@ export const MAX_MESSAGES_BYTES = 64 * MiB;
 /** Words whose ids are kept, and their longest: a million tokens of prose have some 50,000 different words. */
 export const MAX_CACHED_WORDS = 262_144;
 export const MAX_CACHED_WORD = 64;
+
+/** A text of the user's for haystacks: a million tokens are about 5 MB, and shorter texts are repeated. */
+export const MAX_ESSAY_BYTES = 64 * MiB;
+
+/** Token counts of haystack units kept while a prompt is sized: lists of a million tokens have more different lines. */
+export const MAX_CACHED_UNITS = 100_000;
+
+/** Documents and questions of RULER's QA tasks, which are drawn at random: HotpotQA's development set is 47 MB. */
+export const MAX_QA_BYTES = 256 * MiB;
+
+/** One record of a JSON dataset; LongBench v2's longest is about 16 MB. */
+export const MAX_RECORD_BYTES = 64 * MiB;

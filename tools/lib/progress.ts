@@ -12,11 +12,14 @@ export const silentProgress: ProgressReporter = { advance() {}, stop() {} };
 /** How often a run without a terminal says where it is. */
 const LINE_INTERVAL_MS = 30_000;
 
+/** Says where a task is, beside the bar. */
+export type Describe = (done: number, elapsedMs: number) => string;
+
 /**
  * A bar with rate and time left on a terminal, a line every 30 s elsewhere; both on stderr. `counted` names what the
- * total counts where that is not bytes, e.g. `layers`.
+ * total counts where that is not bytes, e.g. `layers`, or says where the task is in words of its own.
  */
-export function createProgress(label: string, total: number, counted?: string): ProgressReporter {
+export function createProgress(label: string, total: number, counted?: string | Describe): ProgressReporter {
   const task = { label, total, startedMs: Date.now(), ...(counted && { counted }) };
   return process.stderr.isTTY ? barProgress(task) : lineProgress(task);
 }
@@ -25,11 +28,12 @@ interface Task {
   readonly label: string;
   readonly total: number;
   readonly startedMs: number;
-  readonly counted?: string;
+  readonly counted?: string | Describe;
 }
 
 function describe({ label, total, startedMs, counted }: Task, done: number): string {
   const elapsedMs = Date.now() - startedMs;
+  if (typeof counted === "function") return `${label}  ${counted(done, elapsedMs)}`;
   const rate = done / Math.max(1, elapsedMs);
   const left = rate > 0 ? formatDuration((total - done) / rate) : "?";
   if (counted)

@@ -50,3 +50,6 @@ export function cachedLoader(loader: TensorLoader, budgetBytes: number): TensorL
     rows: (name, ids) => loader.rows(name, ids),
   };
 }
+
+/** Weights stay in memory between tokens, in half of what the machine can spare. */
+export const spareCacheBytes = (): number => process.availableMemory() / 2;
