@@ -100,7 +100,7 @@ const RESERVED: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/hub": ["tools/hub"],
   "@huggingface/gguf": ["tools/demo"],
   "node:worker_threads": ["tools/quantize", "kernels"],
-  piscina: ["tools/quantize", "tools/validate", "tools/predict"],
+  piscina: ["tools/hub", "tools/quantize", "tools/validate", "tools/predict"],
 };
 
 const WRITES = /\b(writeFile|appendFile|createWriteStream|writeFileSync|copyFile|rename|truncate|mkdir)\b/;
@@ -109,6 +109,7 @@ const MAY_WRITE = [
   "tools/lib/disk.ts",
   "tools/lib/output-lock.ts",
   "tools/lib/append-log.ts",
+  "tools/lib/links.ts",
   "kernels/tables/generate.ts",
 ];
 

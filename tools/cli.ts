@@ -6,6 +6,7 @@ import { hideBin } from "yargs/helpers";
 import { benchCommand } from "./commands/bench.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { downloadCommand } from "./commands/download.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -29,6 +30,7 @@ async function main(argv: readonly string[]): Promise<number> {
       .option("quiet", { type: "boolean", default: false, describe: "print errors only" })
       .option("debug", { type: "boolean", default: false, describe: "print stacks with errors" })
       .config("config", "a YAML file of flags", readFlags)
+      .command(downloadCommand)
       .command(inspectCommand)
       .command(planCommand)
       .command(quantizeCommand)

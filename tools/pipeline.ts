@@ -7,11 +7,12 @@ export interface Stage {
 
 /** The stages in the order in which an artefact passes through them. */
 const PIPELINE = [
+  { command: "download", input: "Hub id", output: "checkpoint" },
   { command: "inspect", input: "checkpoint", output: "census" },
   { command: "plan", input: "census and recipe", output: "plan.json" },
   { command: "quantize", input: "checkpoint and plan", output: "artefact" },
   { command: "validate", input: "artefact and checkpoint", output: "validation run" },
 ] as const satisfies readonly Stage[];
 
-/** `inspect → quantize`, for help texts. */
+/** `download → quantize`, for help texts. */
 export const pipelineArrow = (): string => PIPELINE.map(({ command }) => command).join(" → ");

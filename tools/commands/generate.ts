@@ -55,12 +55,12 @@ export const generateCommand: CommandModule<CommonArgs, Args> = {
         return true;
       }) as unknown as Argv<Args>,
   handler: async (args) => {
-    const { resolveSource } = await import("../hub/resolve.ts");
+    const { resolveLocal } = await import("../hub/resolve.ts");
     const { continueText } = await import("../generate/continue-text.ts");
     const { interruptSignal } = await import("../lib/interrupt.ts");
     const { announceKernels } = await import("./kernels.ts");
     announceKernels(args);
-    const { path } = await resolveSource(args);
+    const { path } = await resolveLocal(args);
     const result = await continueText({
       ...args,
       path,

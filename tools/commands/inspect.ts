@@ -18,8 +18,8 @@ export const inspectCommand: CommandModule<CommonArgs, Args> = {
       describe: "say which engines load it, or why not, by the rules in docs/engines.md",
     }) as unknown as Argv<Args>,
   handler: async (args) => {
-    const { resolveSource } = await import("../hub/resolve.ts");
-    const { path } = await resolveSource(args);
+    const { resolveLocal } = await import("../hub/resolve.ts");
+    const { path } = await resolveLocal(args);
     if (args.engines) {
       const { openCheckpoint } = await import("../checkpoint/open.ts");
       const { readArtefactFacts } = await import("../checkpoint/artefact-facts.ts");

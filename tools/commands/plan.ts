@@ -29,14 +29,14 @@ export const planCommand: CommandModule<CommonArgs, Args> = {
       })
       .nargs({ imatrix: 1, out: 1 }) as unknown as Argv<Args>,
   handler: async (args) => {
-    const { resolveSource } = await import("../hub/resolve.ts");
+    const { resolveLocal } = await import("../hub/resolve.ts");
     const { chooseKernels } = await import("../../kernels/load.ts");
     const { writeFileAtomic } = await import("../lib/disk.ts");
     const { makePlan } = await import("../predict/make-plan.ts");
     const { renderPlan } = await import("../plan/render-plan.ts");
     const { announceKernels } = await import("./kernels.ts");
     announceKernels(args);
-    const { path, name } = await resolveSource(args);
+    const { path, name } = await resolveLocal(args);
     const report = await makePlan({
       path,
       name,

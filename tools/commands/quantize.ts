@@ -42,7 +42,7 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
         describe: "replace a finished output",
       }) as unknown as Argv<Args>,
   handler: async (args) => {
-    const { resolveSource } = await import("../hub/resolve.ts");
+    const { resolveLocal } = await import("../hub/resolve.ts");
     const { sourceDigest } = await import("../checkpoint/source-identity.ts");
     const { choosePlan } = await import("../plan/choose-plan.ts");
     const { artefactName } = await import("../quantize/place.ts");
@@ -52,7 +52,7 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
     const { announceKernels } = await import("./kernels.ts");
     announceKernels(args);
     const request = planRequest(args);
-    const { path, name } = await resolveSource(args);
+    const { path, name } = await resolveLocal(args);
     const result = await quantize({
       path,
       planFor: (census, source) => choosePlan(census, request, sourceDigest(source)),

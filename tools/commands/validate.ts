@@ -97,12 +97,12 @@ export const validateCommand: CommandModule<CommonArgs, Args> = {
         return true;
       }) as unknown as Argv<Args>,
   handler: async (args) => {
-    const { resolveSource } = await import("../hub/resolve.ts");
+    const { resolveLocal } = await import("../hub/resolve.ts");
     const { interruptSignal } = await import("../lib/interrupt.ts");
     const { announceKernels } = await import("./kernels.ts");
     announceKernels(args);
-    const artefact = await resolveSource({ source: args.artefact });
-    const reference = args.reference ? await resolveSource({ source: args.reference }) : undefined;
+    const artefact = await resolveLocal({ source: args.artefact });
+    const reference = args.reference ? await resolveLocal({ source: args.reference }) : undefined;
     if (args.tensor !== undefined && reference) {
       const { rebuildTensor } = await import("../validate/rebuild-tensor.ts");
       const { renderRebuild } = await import("../validate/render.ts");

@@ -1,22 +1,39 @@
 import { readFileSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parse } from "yaml";
-import { inputError, usageError } from "../lib/errors.ts";
+import { type Fault, inputError, usageError, V4Error } from "../lib/errors.ts";
 import { PACKAGE_ROOT } from "../lib/package-root.ts";
+import { type CachedSnapshot, cachedSnapshot, exists } from "./cached-snapshot.ts";
+import { localPath } from "./folder-address.ts";
+import { hubSettings } from "./settings.ts";
+import { checkRevision, HUB_ID, isFolderAddress } from "./source-names.ts";
 
-/** What the user may name: a path or Hub id, or a variant. */
+/** What the user may name: a path, Hub id or address of a folder, or a variant. */
 export interface SourceChoice {
   readonly source?: string | undefined;
   readonly variant?: string | undefined;
+  /** A branch, a tag, a commit (abbreviated too) or refs/pr/N; or behind an "@" of the id. */
+  readonly revision?: string | undefined;
 }
 
-/** A source found on this machine. */
-export interface ResolvedSource {
-  readonly path: string;
-  /** Short name for default output names. */
+/** A source on this machine. `name` is short, for default output names. */
+export interface LocalSource {
   readonly name: string;
+  readonly path: string;
+}
+
+/** A source that lies elsewhere: a Hub id, or the address of a folder, which has no revisions. */
+export interface RemoteSource {
+  readonly name: string;
+  readonly remote: { readonly id: string; readonly revision: string };
+}
+
+export type ResolvedSource = LocalSource | RemoteSource;
+
+/** A remote source, and what the cache has of it. */
+interface Found {
+  readonly source: ResolvedSource;
+  readonly snapshot?: CachedSnapshot | undefined;
 }
 
 /** The official releases by variant name. */
@@ -27,53 +44,101 @@ function variants(): Readonly<Record<string, string>> {
   >;
 }
 
-/** Finds a checkpoint on this machine: a path as it is, a Hub id (`org/name[@revision]`) in the Hugging Face cache. */
+/**
+ * Finds a checkpoint: a path as it is; a Hub id (`org/name[@revision]`) in the cache where all that a conversion reads is
+ * there, without asking the network, else at the Hub; an address of a folder where it is. Errors: nothing of that name
+ * (66), offline and not whole in the cache (69).
+ */
 export async function resolveSource(
-  { source, variant }: SourceChoice,
+  choice: SourceChoice,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<ResolvedSource> {
+  const { source, snapshot } = await find(choice, env);
+  if ("remote" in source && !source.remote.id.startsWith("file:") && hubSettings(env).offline)
+    throw new V4Error("unavailable", {
+      ...notHere(source, snapshot),
+      next: "unset HF_HUB_OFFLINE, or put the files into the cache",
+    });
+  return source;
+}
+
+/** As `resolveSource`, for commands that need the files on this machine. Errors: they are elsewhere (66). */
+export async function resolveLocal(
+  choice: SourceChoice,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<LocalSource> {
+  const { source, snapshot } = await find(choice, env);
+  if ("path" in source) return source;
+  const { id, revision } = source.remote;
+  if (id.startsWith("file:")) return { name: source.name, path: localPath(id) };
+  throw inputError({
+    ...notHere(source, snapshot),
+    next: `download it first: v4kit download ${id}${revision === "main" || !revision ? "" : `@${revision}`}`,
+  });
+}
+
+async function find(choice: SourceChoice, env: NodeJS.ProcessEnv): Promise<Found> {
+  const { source, variant } = choice;
+  if (source !== undefined && variant === undefined && (await exists(source)))
+    return { source: { path: source, name: checkpointName(source) } };
+  const elsewhere = remoteSource(choice);
+  const { id, revision } = elsewhere.remote;
+  if (isFolderAddress(id)) return { source: elsewhere };
+  const snapshot = await cachedSnapshot(hubSettings(env).cacheFolder, id, revision);
+  if (snapshot?.missing.length === 0) return { source: { name: elsewhere.name, path: snapshot.path } };
+  return { source: elsewhere, snapshot };
+}
+
+/** What a choice names elsewhere, whether or not it is here too. Errors: a path (66), none or two sources (64). */
+export function remoteSource({ source, variant, revision }: SourceChoice): RemoteSource {
   if ((source === undefined) === (variant === undefined))
     throw usageError({
       what: "name one source",
       expected: "a path, a Hub id, or --variant NAME",
       found: source ? "both" : "none",
     });
-  if (variant !== undefined) return cachedSnapshot(repositoryOf(variant), env);
-  const location = source as string;
-  if (await exists(location)) return { path: location, name: checkpointName(location) };
-  if (/^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/.test(location)) return cachedSnapshot(location, env);
-  throw inputError({
-    what: "no such file or folder",
-    file: location,
-    next: "name a checkpoint folder, a .gguf, or a Hub id such as deepseek-ai/DeepSeek-V4-Flash",
-  });
+  const location = variant === undefined ? (source as string) : repositoryOf(variant);
+  if (isFolderAddress(location)) {
+    const name = basename(location.replace(/[?#].*$/, "")) || "checkpoint";
+    return { name, remote: { id: location, revision: "" } };
+  }
+  const at = location.indexOf("@");
+  const id = at < 0 ? location : location.slice(0, at);
+  if (!HUB_ID.test(id))
+    throw inputError({
+      what: "no such file or folder",
+      file: location,
+      next: "name a checkpoint folder, a .gguf, or a Hub id such as deepseek-ai/DeepSeek-V4-Flash",
+    });
+  const wanted = revisionOf(at < 0 ? undefined : location.slice(at + 1), revision);
+  return { name: basename(id), remote: { id, revision: wanted } };
+}
+
+function revisionOf(behindId: string | undefined, flag: string | undefined): string {
+  if (behindId !== undefined && flag !== undefined && behindId !== flag)
+    throw usageError({ what: "two revisions", found: `${behindId} and ${flag}` });
+  const revision = behindId ?? flag ?? "main";
+  checkRevision(revision);
+  return revision;
+}
+
+function notHere({ remote }: RemoteSource, snapshot: CachedSnapshot | undefined): Fault {
+  if (!remote.revision) return { what: "the folder is not on this machine", file: remote.id };
+  const label = remote.revision === "main" ? remote.id : `${remote.id}@${remote.revision}`;
+  if (!snapshot) return { what: `${label} is not in the Hugging Face cache` };
+  const { missing, path } = snapshot;
+  return {
+    what: `${label} is not whole in the Hugging Face cache`,
+    file: path,
+    found: `no ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ` and ${missing.length - 3} more` : ""}`,
+  };
 }
 
 function repositoryOf(variant: string): string {
-  const repository = variants()[variant];
-  if (!repository)
-    throw usageError({ what: `unknown variant "${variant}"`, expected: Object.keys(variants()).join(", ") });
-  return repository;
-}
-
-async function cachedSnapshot(id: string, env: NodeJS.ProcessEnv): Promise<ResolvedSource> {
-  const [repository, revision = "main"] = id.split("@");
-  const cache =
-    env.HF_HUB_CACHE ??
-    join(env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface"), "hub");
-  const folder = join(cache, `models--${repository.replaceAll("/", "--")}`);
-  const commit = await readFile(join(folder, "refs", revision), "utf8").then(
-    (text) => text.trim(),
-    () => revision,
-  );
-  const path = join(folder, "snapshots", commit);
-  if (!(await exists(path)))
-    throw inputError({
-      what: `${id} is not in the Hugging Face cache`,
-      file: path,
-      next: `download it first: hf download ${repository}`,
-    });
-  return { path, name: basename(repository) };
+  const known = variants();
+  if (!Object.hasOwn(known, variant))
+    throw usageError({ what: `unknown variant "${variant}"`, expected: Object.keys(known).join(", ") });
+  return known[variant];
 }
 
 /** A folder's own name, or the repository's for a snapshot of the cache. */
@@ -82,9 +147,3 @@ function checkpointName(location: string): string {
   const inCache = /models--(?:[^/\\]+)--([^/\\]+)[/\\]snapshots[/\\][^/\\]+$/.exec(path);
   return inCache ? inCache[1] : basename(path, ".gguf");
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

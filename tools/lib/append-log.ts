@@ -25,19 +25,27 @@ const revive = (_key: string, value: unknown): unknown =>
     ? Number(value.number)
     : value;
 
+export interface AppendLogOptions {
+  /**
+   * The reader checks every line against what it describes. Then lines need no sync, and what a power cut made of them
+   * ends the log instead of condemning it.
+   */
+  readonly doubted?: boolean;
+}
+
 /** Opens or creates a log. The lines must fit in memory: logs hold a line per layer or tensor, never per token. */
-export async function openAppendLog(path: string): Promise<AppendLog> {
+export async function openAppendLog(path: string, options: AppendLogOptions = {}): Promise<AppendLog> {
   try {
     const handle = await open(path, "a+");
     return {
-      lines: await readLines(handle, path).catch(async (error: unknown) => {
+      lines: await readLines(handle, path, options.doubted ?? false).catch(async (error: unknown) => {
         await handle.close();
         throw error;
       }),
       async append(...added) {
         try {
           await handle.appendFile(added.map((line) => `${JSON.stringify(line, keep)}\n`).join(""));
-          await handle.datasync();
+          if (!options.doubted) await handle.datasync();
         } catch (error) {
           throw systemError(error, path);
         }
@@ -49,21 +57,20 @@ export async function openAppendLog(path: string): Promise<AppendLog> {
   }
 }
 
-async function readLines(handle: FileHandle, path: string): Promise<unknown[]> {
+async function readLines(handle: FileHandle, path: string, doubted: boolean): Promise<unknown[]> {
   const bytes = await handle.readFile();
-  const complete = bytes.lastIndexOf(0x0a) + 1;
-  const lines = bytes
-    .subarray(0, complete)
-    .toString("utf8")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line, i): unknown => {
-      try {
-        return JSON.parse(line, revive);
-      } catch {
-        throw damaged(path, i + 1);
-      }
-    });
+  const lines: unknown[] = [];
+  let complete = 0;
+  for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, complete)) {
+    const text = bytes.subarray(complete, end).toString("utf8");
+    try {
+      if (text !== "") lines.push(JSON.parse(text, revive));
+    } catch {
+      if (doubted) break;
+      throw damaged(path, lines.length + 1);
+    }
+    complete = end + 1;
+  }
   if (complete < bytes.length) await handle.truncate(complete);
   return lines;
 }

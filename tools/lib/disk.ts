@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rmdir, stat, statfs, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, rmdir, stat, statfs, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { dataError, systemError, V4Error } from "./errors.ts";
 import { lockOutput } from "./output-lock.ts";
@@ -169,6 +169,13 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/** Removes a file, if there is one. */
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true }).catch((error: unknown) => {
+    throw systemError(error, path);
+  });
+}
+
 /** Removes a folder that holds nothing. */
 export async function removeIfEmpty(path: string): Promise<void> {
   await rmdir(path).catch(() => {});
@@ -221,7 +228,7 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array, position: numbe
 }
 
 /** A rename is durable only once its folder is synced; some file systems cannot sync a folder and need not. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r").catch(() => undefined);
   if (!handle) return;
   await handle.sync().catch(() => {});

@@ -57,5 +57,60 @@ export const MAX_IMATRIX_ENTRIES = 131_072;
 /** The name of the calibration text in a legacy importance file: a path in practice. */
 export const MAX_IMATRIX_DATASET_BYTES = 65_536;
 
+/**
+ * Bytes of one request of a download: enough to hide its latency, and so few that the connections stay close together in
+ * a file, whose hash follows them. Towards the end of a file requests get smaller, so that all connections have work.
+ */
+export const SEGMENT_BYTES = 32 * MiB;
+export const MIN_SEGMENT_BYTES = 4 * MiB;
+
+/** Bytes that a connection gathers before it writes them: a write and a journal line cost little beside them. */
+export const PIECE_BYTES = MiB;
+
+/** Connections of a download. More than a server's patience helps nobody. */
+export const MAX_CONNECTIONS = 64;
+
+/** Files of a download whose last bytes have come and whose hash has not: a slow processor must not open them all. */
+export const MAX_UNHASHED_FILES = 4;
+
+/** Bytes with which a dry run measures the rate. */
+export const PROBE_BYTES = 16 * MiB;
+
 /** Bytes of a file that are hashed at once: enough to hide the cost of a read. */
 export const HASH_BYTES = 4 * MiB;
+
+/** Redirects that are followed: the Hub and its storage need two or three. */
+export const MAX_REDIRECTS = 10;
+
+/** Patience with a host that does not take a connection, or with one that has gone silent: links over satellites need seconds. */
+export const CONNECT_MS = 15_000;
+export const STALL_MS = 30_000;
+
+/** Of the body of a refusal, for the message; of any other body nobody wants, so that its connection can be kept. */
+export const MAX_REFUSAL_BYTES = 4096;
+export const MAX_DROPPED_BYTES = 65_536;
+
+/** Failures in a row without a byte of progress, and the longest pause between two: two minutes or so on the whole. */
+export const MAX_FAILURES = 8;
+export const MAX_PAUSE_MS = 60_000;
+
+/** A server that asks for more patience than this is asked again by the next run, not by this one. */
+export const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** One page of a listing has 1,000 files in about 300 KB. */
+export const MAX_LISTING_PAGE_BYTES = 16 * MiB;
+
+/** A server that gives empty pages for ever must come to an end. */
+export const MAX_LISTING_PAGES = 1000;
+
+/** Files of one repository: the largest release has 91 shards and some 30 others. */
+export const MAX_LISTED_FILES = 100_000;
+
+/** A name in a repository: what file systems take as a path. */
+export const MAX_FILE_NAME_BYTES = 1024;
+
+/** Larger than any disk, and exact as a number. */
+export const MAX_FILE_BYTES = 2 ** 50;
+
+/** A read of a file:// source: large enough to hide its cost, small beside the window of a transfer. */
+export const LOCAL_CHUNK_BYTES = MiB;

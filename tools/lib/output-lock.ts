@@ -10,15 +10,31 @@ interface Holder {
   readonly started: string;
 }
 
+/** Lets a lock go. */
+export type Release = () => Promise<void>;
+
 /**
  * Takes the lock of an output for this process; a second process on the same output is refused. The lock of a
  * process that died on this host is taken over. Returns the release function.
+ */
+export async function lockOutput(outputPath: string): Promise<Release> {
+  const taken = await tryLockOutput(outputPath);
+  if (typeof taken === "function") return taken;
+  throw new V4Error("temporary", {
+    what: `${taken.holder} is writing this output`,
+    file: outputPath,
+    next: `wait for it, or choose another --out (if that process is gone, remove ${lockPathOf(outputPath)})`,
+  });
+}
+
+/**
+ * As `lockOutput`; where another process has the lock, says which.
  *
  * The lock is a symbolic link whose target says who holds it: made in one step, it never exists without its
  * content, however its maker dies.
  */
-export async function lockOutput(outputPath: string): Promise<() => Promise<void>> {
-  const path = `${outputPath}.lock`;
+export async function tryLockOutput(outputPath: string): Promise<Release | { readonly holder: string }> {
+  const path = lockPathOf(outputPath);
   const mine = JSON.stringify({
     pid: process.pid,
     host: hostname(),
@@ -31,11 +47,13 @@ export async function lockOutput(outputPath: string): Promise<() => Promise<void
       };
     const found = await readHolder(path);
     if (found === undefined) continue;
-    if (isHeld(found)) throw busy(outputPath, path, found);
+    if (isHeld(found)) return { holder: holderIn(found) };
     await removeStale(path, found);
   }
-  throw busy(outputPath, path, "");
+  return { holder: holderIn("") };
 }
+
+const lockPathOf = (outputPath: string): string => `${outputPath}.lock`;
 
 async function makeLock(path: string, content: string): Promise<boolean> {
   try {
@@ -97,15 +115,11 @@ function startTimeOf(pid: number): string {
   }
 }
 
-function busy(outputPath: string, lockPath: string, holder: string): V4Error {
-  let who = "another process";
+function holderIn(content: string): string {
   try {
-    const { pid, host } = JSON.parse(holder) as Holder;
-    who = `process ${pid} on ${host}`;
-  } catch {}
-  return new V4Error("temporary", {
-    what: `${who} is writing this output`,
-    file: outputPath,
-    next: `wait for it, or choose another --out (if that process is gone, remove ${lockPath})`,
-  });
+    const { pid, host } = JSON.parse(content) as Holder;
+    return `process ${pid} on ${host}`;
+  } catch {
+    return "another process";
+  }
 }

@@ -4,6 +4,7 @@ import type { Manifest } from "../artefact/manifest-file.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import { MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES } from "../lib/limits.ts";
 import { PACKAGE_ROOT } from "../lib/package-root.ts";
+import { SIDECAR_NAMES } from "../model/sidecar-names.ts";
 import { classesOf } from "../plan/output-classes.ts";
 import type { OutputPlan } from "../plan/output-plan.ts";
 import { configFiles, jsonFile, textFile } from "./folder-config.ts";
@@ -15,21 +16,6 @@ export interface FolderFile {
   readonly bytes: Uint8Array;
 }
 
-const TESTS = ["1", "2", "3", "4"].flatMap((n) => [
-  `tests/test_input_${n}.json`,
-  `tests/test_output_${n}.txt`,
-]);
-
-/** What the releases have beside their tensors and engines read, by name: a folder is never walked. */
-const COPIED: readonly string[] = [
-  "generation_config.json",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "chat_template.jinja",
-  ...["README.md", "encoding_dsv4.py", "test_encoding_dsv4.py", ...TESTS].map((name) => `encoding/${name}`),
-];
-
 /** Everything that belongs into an artefact's folder beside its shards: index, configuration, tokenizer, licence, model card. */
 export async function folderFiles(
   source: TensorSource,
@@ -37,7 +23,7 @@ export async function folderFiles(
   manifest: Manifest,
 ): Promise<FolderFile[]> {
   const copied: FolderFile[] = [];
-  for (const name of COPIED) {
+  for (const name of SIDECAR_NAMES) {
     const bytes = await source.readSidecar(
       name,
       name === "tokenizer.json" ? MAX_TOKENIZER_BYTES : MAX_CONFIG_BYTES,

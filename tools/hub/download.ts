@@ -1,0 +1,234 @@
+import { usageError, V4Error } from "../lib/errors.ts";
+import { MAX_CONNECTIONS } from "../lib/limits.ts";
+import { cacheDestination } from "./cache.ts";
+import type { Destination } from "./destination.ts";
+import { checkSpace, type DownloadPlan, type PlannedFile, planDownload } from "./download-plan.ts";
+import { createDownloadProgress } from "./download-progress.ts";
+import { type HttpClient, openHttpClient } from "./http-client.ts";
+import { localDestination } from "./local-folder.ts";
+import { measureRate } from "./measure-rate.ts";
+import type { Mended } from "./mend-file.ts";
+import { listRepository, type RemoteFile, type Repository } from "./repository.ts";
+import { hubSettings } from "./settings.ts";
+import { isFolderAddress } from "./source-names.ts";
+import { type TransferredFile, transferFiles } from "./transfer.ts";
+
+export interface DownloadOptions {
+  /** `org/name`, or the address of a folder. */
+  readonly id: string;
+  readonly revision?: string | undefined;
+  /** Patterns of names, as Python's `allow_patterns`; all files without. */
+  readonly include?: readonly string[] | undefined;
+  /** Another cache than the environment's. */
+  readonly cacheFolder?: string | undefined;
+  /** A plain folder instead of the cache. */
+  readonly localFolder?: string | undefined;
+  /** Connections at the same time, over all files. */
+  readonly jobs?: number | undefined;
+  readonly mirror?: string | undefined;
+  readonly dryRun?: boolean;
+  readonly quiet?: boolean;
+  readonly signal?: AbortSignal;
+  /** Patience with a server that has gone silent. */
+  readonly stallMs?: number;
+  readonly env?: NodeJS.ProcessEnv;
+  /** What will be done, before it is; `bytesPerSecond` where it has been measured. */
+  readonly onPlan?: (plan: DownloadPlan, bytesPerSecond?: number) => void;
+  /** Lines for people: retries, mending, waiting, progress without a terminal. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** What became of one file. */
+export interface DownloadedFile {
+  readonly name: string;
+  readonly byteLength: number;
+  /** `shared`: another process fetched it meanwhile. `resumed`: begun by an earlier run. In a dry run what would be. */
+  readonly status: "cached" | "fetched" | "resumed" | "mended" | "shared";
+  readonly fetchedBytes: number;
+  readonly keptBytes: number;
+  /** How the bytes were proved; a file that was there is believed by its size. */
+  readonly verifiedBy: "sha256" | "git-sha1" | "size" | "nothing";
+  readonly mended: readonly Mended[];
+}
+
+export interface DownloadResult {
+  readonly status: "downloaded" | "up to date" | "dry run";
+  readonly id: string;
+  readonly name: string;
+  readonly location: string;
+  readonly revision: string;
+  readonly commit?: string;
+  /** The folder with the files under their names. */
+  readonly path: string;
+  readonly files: readonly DownloadedFile[];
+  readonly totalBytes: number;
+  readonly cachedBytes: number;
+  readonly keptBytes: number;
+  readonly fetchedBytes: number;
+  readonly freeBytes: number;
+  readonly elapsedMs: number;
+  readonly bytesPerSecond?: number;
+  /** Files whose content nobody vouches for. */
+  readonly unverified: readonly string[];
+}
+
+const DEFAULT_JOBS = 8;
+
+/**
+ * Fetches a repository's files that are not here yet, by ranges, resumable, every byte checked against the hash that the
+ * Hub names. A dry run only measures the rate. Errors: those of the Hub (66, 69, 75, 77), content that is not what its
+ * hash says (65), space, permissions and disk (74, 77).
+ */
+export async function download(options: DownloadOptions): Promise<DownloadResult> {
+  const { jobs = DEFAULT_JOBS, env = process.env } = options;
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_CONNECTIONS)
+    throw usageError({ what: "--jobs", expected: `1 to ${MAX_CONNECTIONS}`, found: String(jobs) });
+  for (let isLast = false; ; isLast = true) {
+    const client = openHttpClient(hubSettings(env), {
+      env,
+      ...(options.stallMs !== undefined && { stallMs: options.stallMs }),
+    });
+    try {
+      return await downloadWith(client, { ...options, jobs });
+    } catch (error) {
+      // A commit never changes, but a plain folder may while it is being read: then its listing is old.
+      const mayHaveChanged = isFolderAddress(options.id) && error instanceof V4Error && error.kind === "data";
+      if (!mayHaveChanged || isLast) throw error;
+      options.onLine?.(`${error.message}: begun anew, once`);
+    } finally {
+      await client.close();
+    }
+  }
+}
+
+async function downloadWith(
+  client: HttpClient,
+  options: DownloadOptions & { readonly jobs: number },
+): Promise<DownloadResult> {
+  const { revision, mirror, include, jobs, onLine = () => {} } = options;
+  const signal = options.signal ?? new AbortController().signal;
+  const startedMs = performance.now();
+  const repository = await listRepository(client, options.id, {
+    ...(revision && { revision }),
+    ...(mirror && { mirror }),
+    signal,
+    onRetry: onLine,
+  });
+  const destination = destinationOf(client, repository, options);
+  const plan = await planDownload({ repository, destination, include });
+  const missing = plan.files.filter(({ state }) => state === "partial" || state === "missing");
+  if (options.dryRun) {
+    const bytesPerSecond = await measureRate(client, missing, { jobs, signal });
+    options.onPlan?.(plan, bytesPerSecond);
+    return resultOf({ plan, status: "dry run", transferred: [], startedMs, bytesPerSecond });
+  }
+  options.onPlan?.(plan);
+  checkSpace(plan);
+  for (const { file, state } of plan.files) if (state === "linked") await destination.adopt(file, undefined);
+  const progress = createDownloadProgress({
+    totalBytes: plan.missingBytes,
+    fileCount: missing.length,
+    showBars: client.settings.showProgress && !options.quiet,
+    onLine,
+  });
+  const transferStartedMs = performance.now();
+  let transferred: TransferredFile[] = [];
+  try {
+    if (missing.length > 0)
+      transferred = await transferFiles({
+        client,
+        destination,
+        files: missing.map(({ file }) => file),
+        connections: jobs,
+        signal,
+        listener: progress,
+      });
+  } finally {
+    progress.stop();
+  }
+  await destination.finish();
+  const fetchedBytes = transferred.reduce((sum, file) => sum + file.fetchedBytes, 0);
+  const seconds = (performance.now() - transferStartedMs) / 1000;
+  return resultOf({
+    plan,
+    status: missing.length > 0 ? "downloaded" : "up to date",
+    transferred,
+    startedMs,
+    bytesPerSecond: fetchedBytes > 0 ? Math.round(fetchedBytes / seconds) : undefined,
+  });
+}
+
+function destinationOf(
+  { settings }: HttpClient,
+  repository: Repository,
+  { cacheFolder, localFolder }: DownloadOptions,
+): Destination {
+  if (cacheFolder !== undefined && localFolder !== undefined)
+    throw usageError({ what: "one place at a time", found: "--cache-dir and --local-dir" });
+  return localFolder === undefined
+    ? cacheDestination(cacheFolder ?? settings.cacheFolder, repository)
+    : localDestination(localFolder, repository);
+}
+
+interface Outcome {
+  readonly plan: DownloadPlan;
+  readonly status: DownloadResult["status"];
+  readonly transferred: readonly TransferredFile[];
+  readonly startedMs: number;
+  readonly bytesPerSecond: number | undefined;
+}
+
+function resultOf({ plan, status, transferred, startedMs, bytesPerSecond }: Outcome): DownloadResult {
+  const { repository } = plan;
+  const byName = new Map(transferred.map((file) => [file.file.name, file]));
+  const files = plan.files.map((planned) => fileResult(planned, byName.get(planned.file.name)));
+  const sum = (select: (file: DownloadedFile) => number): number =>
+    files.reduce((total, file) => total + select(file), 0);
+  return {
+    status,
+    id: repository.id,
+    name: repository.name,
+    location: repository.location,
+    revision: repository.revision,
+    ...(repository.commit && { commit: repository.commit }),
+    path: plan.folder,
+    files,
+    totalBytes: sum(({ byteLength }) => byteLength),
+    cachedBytes: plan.cachedBytes,
+    keptBytes: sum(({ keptBytes }) => keptBytes),
+    fetchedBytes: sum(({ fetchedBytes }) => fetchedBytes),
+    freeBytes: plan.freeBytes,
+    elapsedMs: Math.round(performance.now() - startedMs),
+    ...(bytesPerSecond !== undefined && { bytesPerSecond }),
+    unverified: files.filter(({ verifiedBy }) => verifiedBy === "nothing").map(({ name }) => name),
+  };
+}
+
+/** A file of the result; in a dry run nothing has been transferred and the numbers are what would be. */
+function fileResult({ file, state, partialBytes }: PlannedFile, done?: TransferredFile): DownloadedFile {
+  const { name, byteLength } = file;
+  if (state === "cached" || state === "linked" || (done && done.came !== "fetched"))
+    return {
+      name,
+      byteLength,
+      status: done?.came === "elsewhere" ? "shared" : "cached",
+      fetchedBytes: 0,
+      keptBytes: 0,
+      verifiedBy: "size",
+      mended: [],
+    };
+  const keptBytes = done?.keptBytes ?? partialBytes;
+  const mended = done?.mended ?? [];
+  return {
+    name,
+    byteLength,
+    status: mended.length > 0 ? "mended" : keptBytes > 0 ? "resumed" : "fetched",
+    fetchedBytes: byteLength - keptBytes,
+    keptBytes,
+    verifiedBy: verifiedBy(file),
+    mended,
+  };
+}
+
+const verifiedBy = ({ sha256, gitSha1 }: RemoteFile): DownloadedFile["verifiedBy"] =>
+  sha256 ? "sha256" : gitSha1 ? "git-sha1" : "nothing";
