@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import {
   appendFileSync,
   existsSync,
@@ -16,7 +16,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { lockOutput } from "../../tools/lib/output-lock.ts";
-import { type CliResult, cli, cliCommand } from "../support/cli.ts";
+import { cli, cliCommand } from "../support/cli.ts";
 import { complete, conversionGround, FOLDER, finals, GGUF, left } from "../support/conversion-ground.ts";
 import {
   type Conversion,
@@ -26,11 +26,12 @@ import {
   identityOf,
   journalLines,
 } from "../support/conversions.ts";
+import { diskFaults, inNamespace } from "../support/disks.ts";
 import { FULL } from "../support/scratch.ts";
 import { copyCheckpoint, shardPaths } from "../support/shards.ts";
 
 const KINDS = [GGUF, FOLDER];
-const { folder, checkpoint, linux, conversionOf, reference, diskFaults, withFaults, fresh, expectResumed } =
+const { folder, checkpoint, linux, conversionOf, reference, withFaults, fresh, expectResumed } =
   conversionGround(KINDS);
 const gguf = conversionOf(GGUF);
 
@@ -39,7 +40,7 @@ async function startSlowly(conversion: Conversion, isTime: () => boolean) {
   const [command, ...args] = cliCommand(commandOf(conversion));
   const child = spawn(command, args, {
     stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, ...diskFaults({ FAULT_DELAY_US: "20000" }) },
+    env: { ...process.env, ...diskFaults(folder, { FAULT_DELAY_US: "20000" }) },
   });
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => {
@@ -153,30 +154,6 @@ test.skipIf(!linux)("short reads and short writes do not show in the bytes", () 
   expect(withFaults({ FAULT_SHORT: "4093" }, { ...gguf, out })).toMatchObject({ code: 0, stderr: "" });
   expect(identityOf(out)).toEqual(reference(GGUF).identity);
 });
-
-/** Runs a command as the root of a user namespace, after a script of shell. */
-function inNamespace(script: string, args: readonly string[]): CliResult {
-  try {
-    const wrapped = [
-      "--user",
-      "--map-root-user",
-      "--mount",
-      "sh",
-      "-c",
-      `${script} && exec "$@"`,
-      "sh",
-      ...args,
-    ];
-    return {
-      stdout: execFileSync("unshare", wrapped, { stdio: "pipe", encoding: "utf8" }),
-      code: 0,
-      stderr: "",
-    };
-  } catch (error) {
-    const { status, stderr, stdout } = error as { status: number; stderr: string; stdout: string };
-    return { code: status, stderr, stdout };
-  }
-}
 
 test.skipIf(!linux)("too little space and a read-only folder are said before anything is written", () => {
   const mounted = join(folder, "mounted");

@@ -1,11 +1,11 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, expect } from "vitest";
 import { generateCheckpoint } from "../../tools/demo/generate-checkpoint.ts";
 import { TINY_DIMS } from "../../tools/demo/generate-config.ts";
-import { type CliResult, cli, ROOT } from "./cli.ts";
+import { type CliResult, cli } from "./cli.ts";
 import { type Conversion, commandOf, convert, identityOf, journalOf, sha256 } from "./conversions.ts";
+import { diskFaults } from "./disks.ts";
 import { scratchFolder } from "./scratch.ts";
 
 /** A conversion to disturb: what it makes is a file with its sidecar, or a folder. */
@@ -50,20 +50,8 @@ export function conversionGround(kinds: readonly Kind[]) {
     }
   });
 
-  /** The environment of a run on a misbehaving disk. */
-  function diskFaults(faults: Record<string, string | number>): NodeJS.ProcessEnv {
-    const library = join(folder, "disk-faults.so");
-    const source = join(ROOT, "test/crash/disk-faults.c");
-    if (!existsSync(library))
-      execFileSync(process.env.CC ?? "cc", ["-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"]);
-    return {
-      ...Object.fromEntries(Object.entries(faults).map(([key, value]) => [key, String(value)])),
-      LD_PRELOAD: library,
-    };
-  }
-
   const withFaults = (faults: Record<string, string | number>, conversion: Conversion): CliResult =>
-    cli(commandOf(conversion), { env: diskFaults(faults) });
+    cli(commandOf(conversion), { env: diskFaults(folder, faults) });
 
   /** A place in a fresh folder. */
   let runs = 0;
@@ -91,7 +79,6 @@ export function conversionGround(kinds: readonly Kind[]) {
     linux,
     conversionOf,
     reference,
-    diskFaults,
     withFaults,
     fresh,
     expectWhole,

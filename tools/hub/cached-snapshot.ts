@@ -31,8 +31,8 @@ export async function cachedSnapshot(
 
 async function commitOf(folder: string, revision: string): Promise<string | undefined> {
   const ref = await readFile(join(folder, "refs", revision), "utf8").catch(() => undefined);
-  // What a ref says becomes a path.
-  if (ref !== undefined && /^[0-9a-f]{40}$/.test(ref.trim())) return ref.trim();
+  // What a ref says becomes a path: hexadecimal digits are harmless, whatever their number.
+  if (ref !== undefined && /^[0-9a-f]+$/.test(ref.trim())) return ref.trim();
   if (!/^[0-9a-f]{7,40}$/.test(revision)) return undefined;
   const commits = await readdir(join(folder, "snapshots")).catch(() => []);
   const matching = commits.filter((commit) => commit.startsWith(revision));

@@ -1,7 +1,8 @@
-import { type Dispatcher, EnvHttpProxyAgent, Pool } from "undici";
+import type { Dispatcher } from "undici";
 import { usageError, V4Error } from "../lib/errors.ts";
-import { CONNECT_MS, MAX_DROPPED_BYTES, MAX_REFUSAL_BYTES, STALL_MS } from "../lib/limits.ts";
+import { MAX_DROPPED_BYTES, MAX_REFUSAL_BYTES, STALL_MS } from "../lib/limits.ts";
 import { VERSION } from "../lib/package-root.ts";
+import { openDispatcher } from "./dispatcher.ts";
 import { fetchThrough } from "./fetch-through.ts";
 import { networkError } from "./network-errors.ts";
 import { nextHop } from "./redirects.ts";
@@ -147,32 +148,6 @@ export function openHttpClient(
     fetch: fetchThrough(request),
     close: () => dispatcher.destroy(),
   };
-}
-
-function openDispatcher(env: NodeJS.ProcessEnv, stallMs: number): Dispatcher {
-  const timeouts = { headersTimeout: stallMs, bodyTimeout: stallMs };
-  try {
-    return new EnvHttpProxyAgent({
-      ...timeouts,
-      httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? "",
-      httpsProxy: env.https_proxy ?? env.HTTPS_PROXY ?? "",
-      noProxy: env.no_proxy ?? env.NO_PROXY ?? "",
-      // Proxies let plain HTTP pass as such; many allow CONNECT to port 443 alone.
-      proxyTunnel: false,
-      clientFactory: (origin, options) => new Pool(origin, { ...options, ...timeouts }),
-      connect: { timeout: CONNECT_MS },
-      proxyTls: { timeout: CONNECT_MS },
-      requestTls: { timeout: CONNECT_MS },
-    });
-  } catch (error) {
-    if (error instanceof Error && "code" in error)
-      // The address may have a password in it.
-      throw usageError({
-        what: "HTTP_PROXY or HTTPS_PROXY is not the address of a proxy",
-        expected: "http://HOST:PORT",
-      });
-    throw error;
-  }
 }
 
 function webAddress(address: string, token: string | undefined): URL {

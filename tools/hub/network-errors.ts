@@ -22,6 +22,13 @@ const unreachable: Reading = {
   next: "check the network and the proxy",
 };
 const garbled: Reading = { kind: "temporary", what: "the answer is not HTTP", retryable: true };
+/** Said with and without a tunnel, under codes that mean other things as well. */
+const passwordWanted: Reading = {
+  kind: "permission",
+  what: "the proxy wants a password",
+  retryable: false,
+  next: "put it into the proxy's address",
+};
 const untrusted: Reading = {
   kind: "unavailable",
   what: "the host's certificate is not trusted",
@@ -60,6 +67,7 @@ const READINGS: Readonly<Record<string, Reading>> = {
   },
   UND_ERR_HEADERS_OVERFLOW: garbled,
   "HPE_*": garbled,
+  HTTPParserError: garbled,
   "CERT_*": untrusted,
   "UNABLE_TO_*": untrusted,
   "DEPTH_ZERO_*": untrusted,
@@ -73,11 +81,14 @@ const READINGS: Readonly<Record<string, Reading>> = {
 
 /** An error of the network as one line of ours; anything else (a bug, an abort) is returned as it is. */
 export function networkError(error: unknown, url: URL, token: string | undefined): unknown {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  if (!(error instanceof Error) || typeof code !== "string" || error instanceof RequestError) return error;
-  const reading = Object.entries(READINGS).find(([name]) =>
-    name.endsWith("*") ? code.startsWith(name.slice(0, -1)) : code === name,
-  )?.[1];
+  if (!(error instanceof Error) || error instanceof RequestError) return error;
+  const { code = error.name } = error as { readonly code?: unknown };
+  if (typeof code !== "string") return error;
+  const reading = /^Proxy.*\(407\)/.test(error.message)
+    ? passwordWanted
+    : Object.entries(READINGS).find(([name]) =>
+        name.endsWith("*") ? code.startsWith(name.slice(0, -1)) : code === name,
+      )?.[1];
   if (!reading) return error;
   const { kind, what, retryable, next } = reading;
   return new RequestError(
@@ -85,7 +96,7 @@ export function networkError(error: unknown, url: URL, token: string | undefined
     {
       file: shownUrl(url, token),
       what,
-      found: shownText(code.startsWith("UND_") ? error.message : code, token),
+      found: shownText(/^[A-Z_]+$/.test(code) && !code.startsWith("UND_") ? code : error.message, token),
       ...(next && { next }),
     },
     { retryable, origin: url.origin, cause: error },

@@ -57,7 +57,6 @@ const BY_STATUS: Readonly<Record<number, (place: Place) => Reading>> = {
       ? ["permission", "not permitted", "check that the token may read this repository"]
       : ["permission", "not permitted"],
   404: ({ id }) => (id ? ["input", `no such repository: ${id}`, CHECK_NAME] : ["input", "nothing is there"]),
-  407: () => ["permission", "the proxy wants a password", "put it into the proxy's address"],
   408: () => ["temporary", "the server lost its patience"],
   410: () => ["input", "it is no longer there"],
   416: () => [

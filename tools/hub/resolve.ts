@@ -5,6 +5,7 @@ import { type Fault, inputError, usageError, V4Error } from "../lib/errors.ts";
 import { PACKAGE_ROOT } from "../lib/package-root.ts";
 import { type CachedSnapshot, cachedSnapshot, exists } from "./cached-snapshot.ts";
 import { localPath } from "./folder-address.ts";
+import { shownUrl } from "./request-error.ts";
 import { hubSettings } from "./settings.ts";
 import { checkRevision, HUB_ID, isFolderAddress } from "./source-names.ts";
 
@@ -56,7 +57,7 @@ export async function resolveSource(
   const { source, snapshot } = await find(choice, env);
   if ("remote" in source && !source.remote.id.startsWith("file:") && hubSettings(env).offline)
     throw new V4Error("unavailable", {
-      ...notHere(source, snapshot),
+      ...notHere(source, snapshot, env),
       next: "unset HF_HUB_OFFLINE, or put the files into the cache",
     });
   return source;
@@ -71,9 +72,10 @@ export async function resolveLocal(
   if ("path" in source) return source;
   const { id, revision } = source.remote;
   if (id.startsWith("file:")) return { name: source.name, path: localPath(id) };
+  const named = isFolderAddress(id) ? shownUrl(id, hubSettings(env).token) : id;
   throw inputError({
-    ...notHere(source, snapshot),
-    next: `download it first: v4kit download ${id}${revision === "main" || !revision ? "" : `@${revision}`}`,
+    ...notHere(source, snapshot, env),
+    next: `download it first: v4kit download ${named}${revision === "main" || !revision ? "" : `@${revision}`}`,
   });
 }
 
@@ -99,6 +101,7 @@ export function remoteSource({ source, variant, revision }: SourceChoice): Remot
     });
   const location = variant === undefined ? (source as string) : repositoryOf(variant);
   if (isFolderAddress(location)) {
+    if (!URL.canParse(location)) throw usageError({ what: "not the address of a folder" });
     const name = basename(location.replace(/[?#].*$/, "")) || "checkpoint";
     return { name, remote: { id: location, revision: "" } };
   }
@@ -122,8 +125,13 @@ function revisionOf(behindId: string | undefined, flag: string | undefined): str
   return revision;
 }
 
-function notHere({ remote }: RemoteSource, snapshot: CachedSnapshot | undefined): Fault {
-  if (!remote.revision) return { what: "the folder is not on this machine", file: remote.id };
+function notHere(
+  { remote }: RemoteSource,
+  snapshot: CachedSnapshot | undefined,
+  env: NodeJS.ProcessEnv,
+): Fault {
+  if (isFolderAddress(remote.id))
+    return { what: "the folder is not on this machine", file: shownUrl(remote.id, hubSettings(env).token) };
   const label = remote.revision === "main" ? remote.id : `${remote.id}@${remote.revision}`;
   if (!snapshot) return { what: `${label} is not in the Hugging Face cache` };
   const { missing, path } = snapshot;

@@ -37,8 +37,7 @@ export async function retrying<T>(
       failures++;
       const asked = error instanceof RequestError ? (error.facts.retryAfterMs ?? 0) : 0;
       if (failures >= MAX_FAILURES || asked > MAX_RETRY_AFTER_MS) throw givenUp(error, what, failures, asked);
-      const jitter = Math.random() * Math.min(MAX_PAUSE_MS, baseMs * 2 ** (failures - 1));
-      const pauseMs = asked + jitter;
+      const pauseMs = asked + backOffMs(failures, baseMs);
       onRetry?.(`${what}: ${error.message}; again in ${Math.ceil(pauseMs / 1000)} s`);
       await pause(pauseMs, undefined, signal && { signal }).catch((reason) => {
         throw signal?.reason ?? reason;
@@ -46,6 +45,10 @@ export async function retrying<T>(
     },
   });
 }
+
+/** Full jitter: all who were refused at once must not come back at once. */
+export const backOffMs = (failures: number, baseMs: number, random: () => number = Math.random): number =>
+  random() * Math.min(MAX_PAUSE_MS, baseMs * 2 ** (failures - 1));
 
 const isPassing = (error: unknown): error is V4Error =>
   error instanceof RequestError

@@ -101,7 +101,7 @@ export const MAX_RETRY_AFTER_MS = 3_600_000;
 export const MAX_LISTING_PAGE_BYTES = 16 * MiB;
 
 /** A server that gives empty pages for ever must come to an end. */
-export const MAX_LISTING_PAGES = 1000;
+export const MAX_LISTING_PAGES = 200;
 
 /** Files of one repository: the largest release has 91 shards and some 30 others. */
 export const MAX_LISTED_FILES = 100_000;
