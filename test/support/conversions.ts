@@ -8,10 +8,10 @@ import { V4Error } from "../../tools/lib/errors.ts";
 import { choosePlan } from "../../tools/plan/choose-plan.ts";
 import type { QuantizeResult } from "../../tools/quantize/describe.ts";
 
-import { quantize } from "../../tools/quantize/quantize.ts";
+import { type QuantizeOptions, quantize } from "../../tools/quantize/quantize.ts";
 
-export interface Conversion {
-  readonly source: string;
+export interface Conversion extends Pick<QuantizeOptions, "stream"> {
+  readonly source: QuantizeOptions["place"];
   readonly out: string;
   readonly recipe: string;
   readonly imatrix?: string;
@@ -25,13 +25,13 @@ export interface Conversion {
 
 /** Runs the stage as the command does, without the second that a new process takes. */
 export const convert = ({
-  source: path,
+  source: place,
   recipe,
   splitBytes,
   ...options
 }: Conversion): Promise<QuantizeResult> =>
   quantize({
-    path,
+    place,
     planFor: (census, source) =>
       choosePlan(census, { recipe, splitBytes, allowLarger: true }, sourceDigest(source)),
     workers: 2,
@@ -44,7 +44,18 @@ export const convert = ({
 
 /** The same conversion as a command line. */
 export const commandOf = ({ source, out, recipe, splitBytes, imatrix, force }: Conversion): string[] => [
-  ...["quantize", source, "--recipe", recipe, "--out", out, "--allow-larger", "--quiet", "--workers", "2"],
+  ...[
+    "quantize",
+    String(source),
+    "--recipe",
+    recipe,
+    "--out",
+    out,
+    "--allow-larger",
+    "--quiet",
+    "--workers",
+    "2",
+  ],
   ...(splitBytes === undefined ? [] : ["--split-size", String(splitBytes)]),
   ...(imatrix === undefined ? [] : ["--imatrix", imatrix]),
   ...(force ? ["--force"] : []),

@@ -1,7 +1,5 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll } from "vitest";
@@ -50,11 +48,9 @@ export async function startHub(repositories: Readonly<Record<string, RepositoryS
   const [line] = (await Promise.race([once(lines, "line"), exited])) as [unknown];
   if (typeof line !== "string") throw new Error(`the hub server ended with code ${line}`);
   const addresses = JSON.parse(line) as HubAddresses;
-  const home = mkdtempSync(join(tmpdir(), "v4kit-hub-"));
   const stop = async (): Promise<void> => {
-    server.kill();
+    server.stdin.end();
     await exited;
-    rmSync(home, { recursive: true, force: true });
   };
   afterAll(stop);
   const ask = async (path: string, init?: RequestInit): Promise<unknown> =>
@@ -85,8 +81,8 @@ export async function startHub(repositories: Readonly<Record<string, RepositoryS
     stop,
     env: {
       HF_ENDPOINT: addresses.hub,
-      HF_HOME: home,
-      HF_HUB_CACHE: join(home, "hub"),
+      HF_HOME: addresses.scratch,
+      HF_HUB_CACHE: join(addresses.scratch, "hub"),
       HF_HUB_DISABLE_PROGRESS_BARS: "1",
       ...Object.fromEntries(UNSET.map((name) => [name, undefined])),
     },

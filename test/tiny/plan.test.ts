@@ -21,7 +21,7 @@ async function both(request: PlanRequest, imatrix?: string) {
   const own = join(folder, `run-${runs++}`);
   mkdirSync(own);
   const planned = await makePlan({
-    path: DEMO_CHECKPOINT,
+    place: DEMO_CHECKPOINT,
     name: "demo",
     request,
     imatrix,
@@ -31,7 +31,7 @@ async function both(request: PlanRequest, imatrix?: string) {
     benchmark: false,
   });
   const made = await quantize({
-    path: DEMO_CHECKPOINT,
+    place: DEMO_CHECKPOINT,
     planFor: (census) => choosePlan(census, request, ""),
     out: (plan) => join(own, artefactName("demo", plan)),
     imatrix,

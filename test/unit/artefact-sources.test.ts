@@ -123,7 +123,7 @@ describe.each(Object.keys(EXPERT_LAYOUTS) as ExpertLayoutName[])("experts as %s"
   test("quantize to F32 keeps the values of every expert, and accounts for every stored tensor", async () => {
     const out = join(folder, `${name}.gguf`);
     const planFor = (census: Census) => choosePlan(census, { bits: 32, mtp: "drop" }, "");
-    const { tensors } = await quantize({ ...QUIETLY, path, planFor, out });
+    const { tensors } = await quantize({ ...QUIETLY, place: path, planFor, out });
     const names = await withEntries(path, async (source) => [...source.tensors.keys()]);
     expect(tensors.map((tensor) => tensor.name).sort()).toEqual(names.sort());
     await withEntries(out, async (source, entries) => {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { listFiles, modelInfo } from "@huggingface/hub";
+import { ProxyAgent, request } from "undici";
 import { beforeEach, expect, test } from "vitest";
 import { HUB_TOKENS } from "../fixtures/hub-server/protocol.ts";
 import { startHub } from "../support/hub.ts";
@@ -79,6 +80,7 @@ test("revisions of the same content are one commit; a branch can move", async ()
   const main = await shaOf("main");
   expect(await shaOf("v1.0")).toBe(main);
   expect(await shaOf(main)).toBe(main);
+  expect(await shaOf(main.slice(0, 8))).toBe(main);
   const pull = await shaOf("refs/pr/1");
   expect(pull).not.toBe(main);
   await hub.control({ heads: { "org/open@main": "refs/pr/1" } });
@@ -106,6 +108,47 @@ test("small files come at once, files in LFS from another origin by signed URLs"
   expect((await get(location.replace("Signature=", "Signature=x"))).status).toBe(403);
   expect(await hub.bytesSent(WEIGHTS)).toBe(15);
   expect((await hub.log()).map(({ origin, authorized }) => `${origin} ${authorized}`)).toContain("hub true");
+});
+
+test("small files by a relative redirect, and compressed for clients that take it", async () => {
+  await hub.control({ resolveCache: true, rules: [{ fault: { kind: "gzip" } }] });
+  const path = "/org/open/resolve/v1.0/config.json";
+  const redirect = await get(path, {}, { redirect: "manual" });
+  expect(redirect.status).toBe(307);
+  expect(redirect.headers.get("location")).toMatch(
+    /^\/api\/resolve-cache\/models\/org\/open\/[0-9a-f]{40}\/config.json$/,
+  );
+  const packed = await get(path, { "accept-encoding": "gzip" });
+  expect(packed.headers.get("etag")).toMatch(/^W\/"[0-9a-f]{40}"$/);
+  expect([packed.headers.get("content-length"), packed.headers.get("content-encoding")]).toEqual([
+    null,
+    "gzip",
+  ]);
+  expect(await packed.text()).toBe('{"a": 1}\n');
+  expect((await get(path, { "accept-encoding": "identity" })).headers.get("content-length")).toBe("9");
+});
+
+test("the proxy passes requests on, and says which", async () => {
+  const client = new ProxyAgent({ uri: hub.proxyUrl, proxyTunnel: false });
+  const tunnel = new ProxyAgent({ uri: hub.proxyUrl, proxyTunnel: true });
+  for (const dispatcher of [client, tunnel]) {
+    const { statusCode, body } = await request(`${hub.url}/api/models/org/open`, { dispatcher });
+    expect([statusCode, await body.json()]).toEqual([200, expect.objectContaining({ id: "org/open" })]);
+    await dispatcher.close();
+  }
+  const passed = (await hub.log()).filter(({ origin }) => origin === "proxy");
+  expect(passed.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    `GET ${hub.url}/api/models/org/open`,
+    `CONNECT ${new URL(hub.url).host}`,
+  ]);
+});
+
+test("the rate holds over all connections together", async () => {
+  await hub.control({ bytesPerSecond: 2_000_000 });
+  const startedMs = performance.now();
+  await Promise.all([1, 2, 3, 4].map(() => get(RESOLVE).then(bytesOf)));
+  // 400,000 bytes take 200 ms, less what may go out in a burst; how much longer depends on the machine.
+  expect(performance.now() - startedMs).toBeGreaterThan(140);
 });
 
 test("who may not read is told so as the Hub tells it", async () => {

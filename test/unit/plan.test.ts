@@ -40,6 +40,9 @@ describe("a release from its headers alone", () => {
       config,
       tensors: releaseHeaders(config, "mtp", "official"),
       files: [],
+      isLocal: true,
+      fileFacts: async () => [],
+      placeOf: () => ({ name: "", position: 0 }),
       read: async () => {
         throw new Error("a tensor was read");
       },

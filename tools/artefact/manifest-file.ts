@@ -78,6 +78,12 @@ export interface Manifest {
       readonly byteLength: number;
       readonly sha256?: string;
     }[];
+    /** Set where tensors were read by ranges from elsewhere: what that proves of the bytes, and what it does not. */
+    readonly streamed?: {
+      readonly commit?: string;
+      readonly verified: readonly string[];
+      readonly unverified: readonly string[];
+    };
   };
   readonly run: Readonly<Record<string, string | number>>;
 }

@@ -77,7 +77,7 @@ async function makeRecipe(
 ): Promise<Made> {
   const [format] = recipe.formats;
   const result = await quantize({
-    path: DEMO_CHECKPOINT,
+    place: DEMO_CHECKPOINT,
     planFor: (census, source) =>
       choosePlan(census, { recipe: recipe.name, format, allowLarger: true }, sourceDigest(source)),
     out: join(folder, isGguf(format) ? `${recipe.name}.gguf` : recipe.name),

@@ -2,53 +2,59 @@ import { byteLengthOf } from "../formats/dtypes.ts";
 import { type GgufEntry, readGgufHeader } from "../formats/gguf/reader.ts";
 import type { GgufMetadata } from "../formats/gguf/values.ts";
 import { dataError } from "../lib/errors.ts";
-import { openForReading, type ReadableFile } from "../lib/files.ts";
+import type { ReadableFile, SourceFolder } from "../lib/files.ts";
 import { elementCount, formatShape, sameShape } from "../lib/shape.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { configFromMetadata } from "../model/gguf-config.ts";
 import { inventory, type TensorSpec } from "../model/inventory.ts";
 import type { StoredTensor } from "../model/stored-tensor.ts";
 import { tokenizerJsonOf } from "../tokenizer/gguf-tokenizer.ts";
+import { factsOf, type PlacedTensor, placeOf, readPlaced } from "./placed-tensor.ts";
 import type { TensorSource } from "./source.ts";
-
-interface SlicedTensor extends StoredTensor {
-  readonly part: ReadableFile;
-  readonly byteOffset: number;
-}
 
 /** A tensor of a GGUF and the file that holds it. */
 interface PlacedEntry extends GgufEntry {
   readonly part: ReadableFile;
+  readonly partName: string;
 }
 
-/** Opens a `deepseek4` GGUF, or the first file of a split one, under official names: expert e is a slice of its stack. */
-export async function openGgufSource(path: string): Promise<TensorSource> {
-  const parts = [await openForReading(path)];
+/**
+ * Opens a `deepseek4` GGUF, or the first file of a split one, under official names: expert e is a slice of its stack.
+ * Owns the folder.
+ */
+export async function openGgufSource(folder: SourceFolder, first: string): Promise<TensorSource> {
+  const path = folder.pathOf(first);
+  const parts = [await folder.open(first)];
   const close = async (): Promise<void> => {
     await Promise.all(parts.map((part) => part.close()));
+    await folder.close();
   };
   try {
     const { metadata, entries } = await readGgufHeader(parts[0]);
     // Before anything else is asked of it: the second file of a split one has no other keys.
-    const others = otherParts(metadata, path);
+    const others = otherParts(metadata, first, path);
     const config = configFromMetadata(metadata, path);
-    const placed = entries.map((entry): PlacedEntry => ({ ...entry, part: parts[0] }));
-    for (const name of others) {
-      const part = await openForReading(name);
+    const placed = entries.map((entry): PlacedEntry => ({ ...entry, part: parts[0], partName: first }));
+    for (const partName of others) {
+      const part = await folder.open(partName);
       parts.push(part);
       const header = await readGgufHeader(part);
-      checkPart(header.metadata, name, { number: parts.length - 1, of: metadata });
-      placed.push(...header.entries.map((entry) => ({ ...entry, part })));
+      checkPart(header.metadata, part.path, { number: parts.length - 1, of: metadata });
+      placed.push(...header.entries.map((entry) => ({ ...entry, part, partName })));
     }
     checkTotal(metadata, placed.length, path);
     return {
       location: path,
+      ...(folder.commit && { commit: folder.commit }),
       layout: "gguf",
       config,
       metadata,
       tensors: officialTensors(placed, config, path),
       files: parts.map((part) => part.path),
-      read: (tensor, byteOffset, into) => readSlice(tensor as SlicedTensor, byteOffset, into),
+      isLocal: folder.isLocal,
+      fileFacts: () => factsOf(folder, [first, ...others]),
+      placeOf,
+      read: readPlaced,
       readSidecar: async (name) => (name === "tokenizer.json" ? tokenizerJsonOf(metadata) : undefined),
       close,
     };
@@ -60,11 +66,11 @@ export async function openGgufSource(path: string): Promise<TensorSource> {
 
 const PART_NAME = /-(\d{5})-of-(\d{5})\.gguf$/;
 
-/** The other files of a split GGUF, by the name of the first: `X-00001-of-00003.gguf`. */
-export function otherParts(metadata: GgufMetadata, path: string): string[] {
+/** The other files of a split GGUF, by the name of the first: `X-00001-of-00003.gguf`. `path` is for messages. */
+export function otherParts(metadata: GgufMetadata, first: string, path: string): string[] {
   const count = Number(metadata.get("split.count")?.value ?? 1);
   if (count === 1) return [];
-  const [, number, of] = PART_NAME.exec(path) ?? [];
+  const [, number, of] = PART_NAME.exec(first) ?? [];
   if (Number(metadata.get("split.no")?.value ?? 0) !== 0 || number !== "00001" || Number(of) !== count)
     throw dataError({
       what: "not the first file of a split GGUF under its own name",
@@ -73,7 +79,7 @@ export function otherParts(metadata: GgufMetadata, path: string): string[] {
       next: "name the first file; the others must lie beside it",
     });
   return Array.from({ length: count - 1 }, (_, i) =>
-    path.replace(PART_NAME, `-${String(i + 2).padStart(5, "0")}-of-${of}.gguf`),
+    first.replace(PART_NAME, `-${String(i + 2).padStart(5, "0")}-of-${of}.gguf`),
   );
 }
 
@@ -132,7 +138,7 @@ function officialTensors(
   return tensors;
 }
 
-function sliceOf(entry: PlacedEntry, spec: TensorSpec, config: ModelConfig, path: string): SlicedTensor {
+function sliceOf(entry: PlacedEntry, spec: TensorSpec, config: ModelConfig, path: string): PlacedTensor {
   const stacked = spec.expert !== undefined;
   const ne = [...spec.shape].reverse();
   const expected = stacked ? [...ne, config.expertCount] : ne;
@@ -151,15 +157,8 @@ function sliceOf(entry: PlacedEntry, spec: TensorSpec, config: ModelConfig, path
     shape: spec.shape,
     byteLength,
     file: entry.part.path,
-    part: entry.part,
+    shard: entry.part,
+    shardName: entry.partName,
     byteOffset: entry.byteOffset + byteLength * (spec.expert ?? 0),
   };
-}
-
-async function readSlice(tensor: SlicedTensor, byteOffset: number, into: Uint8Array): Promise<void> {
-  if (byteOffset < 0 || byteOffset + into.length > tensor.byteLength)
-    throw new RangeError(
-      `read of ${into.length} bytes at ${byteOffset} in ${tensor.name} (${tensor.byteLength} bytes)`,
-    );
-  await tensor.part.read(into, tensor.byteOffset + byteOffset);
 }

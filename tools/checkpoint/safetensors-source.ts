@@ -1,60 +1,64 @@
-import { access } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import pLimit from "p-limit";
 import { readSafetensorsHeader } from "../formats/safetensors/reader.ts";
 import { dataError, inputError, printable, V4Error } from "../lib/errors.ts";
-import { openForReading, type ReadableFile, readOptionalFile, readSmallFile } from "../lib/files.ts";
+import type { ReadableFile, SourceFolder } from "../lib/files.ts";
 import { HEADER_READS, MAX_CONFIG_BYTES, MAX_INDEX_BYTES } from "../lib/limits.ts";
 import { parseStrictJson } from "../lib/strict-json.ts";
 import { parseConfig } from "../model/config.ts";
 import { officialName } from "../model/names.ts";
-import type { StoredTensor } from "../model/stored-tensor.ts";
 import { isMlx, officialOfMlx } from "./mlx-tensors.ts";
+import { factsOf, type PlacedTensor, placeOf, readPlaced } from "./placed-tensor.ts";
 import type { TensorSource } from "./source.ts";
 
 const INDEX = "model.safetensors.index.json";
 const SINGLE = "model.safetensors";
 
-/** A tensor and where its bytes are. */
-interface PlacedTensor extends StoredTensor {
-  readonly shard: ReadableFile;
-  readonly byteOffset: number;
-}
-
 /**
  * Opens a folder in the official layout: config.json and sharded (or single) safetensors, a Hugging Face cache
- * snapshot included, whose shards are symbolic links into `../../blobs`.
+ * snapshot included, whose shards are symbolic links into `../../blobs`, or a repository elsewhere. Owns the folder.
  */
-export async function openSafetensorsSource(folder: string): Promise<TensorSource> {
-  const configPath = join(folder, "config.json");
-  const config = parseConfig(
-    parseStrictJson(await readSmallFile(configPath, MAX_CONFIG_BYTES), configPath),
-    configPath,
-  );
+export async function openSafetensorsSource(folder: SourceFolder): Promise<TensorSource> {
+  const configPath = folder.pathOf("config.json");
+  const json = await folder.readOptional("config.json", MAX_CONFIG_BYTES);
+  if (!json) throw inputError({ what: "no such file or folder", file: configPath });
+  const config = parseConfig(parseStrictJson(json, configPath), configPath);
   const weightMap = await readWeightMap(folder);
   const files = weightMap ? [...new Set(weightMap.values())] : [SINGLE];
   const shards: ReadableFile[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(shards.map((shard) => shard.close()));
+    await folder.close();
   };
   try {
     const limit = pLimit(HEADER_READS);
     const perShard = await limit.map(files, async (file) => {
-      const shard = await openShard(join(folder, file));
+      const shard = await openShard(folder, file);
       shards.push(shard);
       const { entries } = await readSafetensorsHeader(shard);
-      return entries.map((entry): PlacedTensor => ({ ...entry, file: shard.path, shard }));
+      return entries.map(
+        (entry): PlacedTensor => ({
+          ...entry,
+          file: shard.path,
+          shard,
+          shardName: file,
+        }),
+      );
     });
     const stored = indexTensors(perShard.flat(), weightMap, folder);
     const tensors = isMlx(stored) ? officialOfMlx(stored, config) : stored;
     return {
-      location: folder,
+      location: folder.location,
+      ...(folder.commit && { commit: folder.commit }),
       layout: "safetensors",
       config,
       tensors,
-      files: files.map((file) => join(folder, file)),
-      read: (tensor, byteOffset, into) => readPlaced(tensor as PlacedTensor, byteOffset, into),
-      readSidecar: (name, maxBytes) => readOptionalFile(join(folder, name), maxBytes),
+      files: files.map((file) => folder.pathOf(file)),
+      isLocal: folder.isLocal,
+      fileFacts: () => factsOf(folder, files),
+      placeOf,
+      read: readPlaced,
+      readSidecar: (name, maxBytes) => folder.readOptional(name, maxBytes),
       close,
     };
   } catch (error) {
@@ -63,28 +67,30 @@ export async function openSafetensorsSource(folder: string): Promise<TensorSourc
   }
 }
 
-async function openShard(path: string): Promise<ReadableFile> {
+async function openShard(folder: SourceFolder, name: string): Promise<ReadableFile> {
   try {
-    return await openForReading(path);
+    return await folder.open(name);
   } catch (error) {
     if (error instanceof V4Error && error.kind === "input")
-      throw inputError({ what: "a shard is missing", file: path, next: "download it again" }, error);
+      throw inputError(
+        { what: "a shard is missing", file: folder.pathOf(name), next: "download it again" },
+        error,
+      );
     throw error;
   }
 }
 
 /** The `weight_map` of the index, or undefined for a checkpoint in one file. */
-export async function readWeightMap(folder: string): Promise<ReadonlyMap<string, string> | undefined> {
-  const path = join(folder, INDEX);
-  const bytes = await readOptionalFile(path, MAX_INDEX_BYTES);
+export async function readWeightMap(folder: SourceFolder): Promise<ReadonlyMap<string, string> | undefined> {
+  const path = folder.pathOf(INDEX);
+  const bytes = await folder.readOptional(INDEX, MAX_INDEX_BYTES);
   if (!bytes) {
-    await access(join(folder, SINGLE)).catch(() => {
+    if (!(await folder.has(SINGLE)))
       throw inputError({
         what: "no weights in this folder",
-        file: folder,
+        file: folder.location,
         expected: `${INDEX} or ${SINGLE}`,
       });
-    });
     return undefined;
   }
   const index = parseStrictJson(bytes, path) as { weight_map?: unknown } | null;
@@ -112,12 +118,12 @@ function checkShardName(tensor: string, file: unknown, path: string): void {
 function indexTensors(
   placed: readonly PlacedTensor[],
   weightMap: ReadonlyMap<string, string> | undefined,
-  folder: string,
+  folder: SourceFolder,
 ): ReadonlyMap<string, PlacedTensor> {
   const tensors = new Map<string, PlacedTensor>();
   for (const tensor of placed) {
     const mapped = weightMap?.get(tensor.name);
-    if (weightMap && mapped !== basename(tensor.file))
+    if (weightMap && mapped !== tensor.shardName)
       throw dataError({
         what: "the shard holds a tensor that the index does not place there",
         file: tensor.file,
@@ -133,16 +139,8 @@ function indexTensors(
     if (!tensors.has(officialName(name)))
       throw dataError({
         what: "the index lists a tensor that its shard does not hold",
-        file: join(folder, file),
+        file: folder.pathOf(file),
         tensor: name,
       });
   return tensors;
-}
-
-async function readPlaced(tensor: PlacedTensor, byteOffset: number, into: Uint8Array): Promise<void> {
-  if (byteOffset < 0 || byteOffset + into.length > tensor.byteLength)
-    throw new RangeError(
-      `read of ${into.length} bytes at ${byteOffset} in ${tensor.name} (${tensor.byteLength} bytes)`,
-    );
-  await tensor.shard.read(into, tensor.byteOffset + byteOffset);
 }

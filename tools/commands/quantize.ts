@@ -1,13 +1,17 @@
 import type { Argv, CommandModule } from "yargs";
+import type { QuantizeResult } from "../quantize/describe.ts";
+import type { Place } from "./open-place.ts";
 import { type CommonArgs, printResult } from "./output.ts";
 import { type PlanArgs, planRequest, withPlan } from "./plan-args.ts";
-import { withSource } from "./source-args.ts";
+import { type RemoteArgs, withRemote, withSource } from "./source-args.ts";
+import { connectionsOf, type StreamArgs, windowBytesOf, withStream } from "./stream-args.ts";
 
-interface Args extends CommonArgs, PlanArgs {
+interface Args extends CommonArgs, PlanArgs, RemoteArgs, StreamArgs {
   source: string | undefined;
   variant: string | undefined;
   imatrix: string | undefined;
   out: string | undefined;
+  stream: boolean;
   dryRun: boolean;
   restart: boolean;
   force: boolean;
@@ -17,7 +21,7 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
   command: "quantize [source]",
   describe: "Convert a checkpoint to what an engine loads; the same command goes on after a crash",
   builder: (yargs: Argv<CommonArgs>) =>
-    withPlan(withSource(yargs))
+    withStream(withRemote(withPlan(withSource(yargs))))
       .option("plan", {
         type: "string",
         describe: "a plan that v4kit plan wrote, instead of the flags above",
@@ -29,6 +33,12 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
       .option("out", {
         type: "string",
         describe: "output file or folder (default: MODEL-RECIPE in the working directory)",
+      })
+      .option("stream", {
+        type: "boolean",
+        default: false,
+        describe:
+          "read a source that is elsewhere by ranges, and never store it; else it is downloaded first",
       })
       .option("dry-run", {
         type: "boolean",
@@ -42,32 +52,71 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
         describe: "replace a finished output",
       }) as unknown as Argv<Args>,
   handler: async (args) => {
-    const { resolveLocal } = await import("../hub/resolve.ts");
-    const { sourceDigest } = await import("../checkpoint/source-identity.ts");
-    const { choosePlan } = await import("../plan/choose-plan.ts");
-    const { artefactName } = await import("../quantize/place.ts");
-    const { quantize } = await import("../quantize/quantize.ts");
+    const { ensureDownloaded } = await import("../hub/ensure-downloaded.ts");
+    const { resolveSource } = await import("../hub/resolve.ts");
     const { renderQuantize } = await import("../quantize/render.ts");
     const { interruptSignal } = await import("../lib/interrupt.ts");
     const { announceKernels } = await import("./kernels.ts");
+    const { withPlace } = await import("./open-place.ts");
     announceKernels(args);
-    const request = planRequest(args);
-    const { path, name } = await resolveLocal(args);
-    const result = await quantize({
-      path,
-      planFor: (census, source) => choosePlan(census, request, sourceDigest(source)),
-      out: args.out ?? ((plan) => artefactName(name, plan)),
-      imatrix: args.imatrix,
-      workers: args.workers,
-      force: args.force,
-      restart: args.restart,
-      dryRun: args.dryRun,
-      quiet: args.quiet,
-      signal: interruptSignal("the same command goes on where it stopped"),
-      onWarning: (line) => {
-        if (!args.quiet) process.stderr.write(`v4kit: ${line}\n`);
-      },
-    });
+    const signal = interruptSignal("the same command goes on where it stopped");
+    const source = args.stream
+      ? await resolveSource(args)
+      : await ensureDownloaded(args, {
+          mirror: args.mirror,
+          jobs: connectionsOf(args),
+          quiet: args.quiet,
+          signal,
+          dryRun: args.dryRun,
+          onText: (text) => {
+            if (!args.quiet) process.stderr.write(`${text}\n`);
+          },
+        });
+    const options = { mirror: args.mirror, signal, onRetry: sayer(args) };
+    const result = await withPlace(source, options, (place) => convert(args, place, signal));
     printResult(args, result, () => renderQuantize(result));
   },
 };
+
+const sayer =
+  ({ quiet }: Args) =>
+  (line: string): void => {
+    if (!quiet) process.stderr.write(`v4kit: ${line}\n`);
+  };
+
+async function convert(
+  args: Args,
+  { name, place, elsewhere }: Place,
+  signal: AbortSignal,
+): Promise<QuantizeResult> {
+  const { sourceDigest } = await import("../checkpoint/source-identity.ts");
+  const { streamRepository } = await import("../hub/stream.ts");
+  const { choosePlan } = await import("../plan/choose-plan.ts");
+  const { artefactName } = await import("../quantize/place.ts");
+  const { quantize } = await import("../quantize/quantize.ts");
+  const request = planRequest(args);
+  const [windowBytes, connections] = [windowBytesOf(args), connectionsOf(args)];
+  const onRetry = sayer(args);
+  return quantize({
+    place,
+    ...(elsewhere && {
+      stream: {
+        windowBytes,
+        open: (reads, path) =>
+          streamRepository(elsewhere.client, elsewhere.repository, {
+            ...{ reads, path, windowBytes, connections, signal, onRetry },
+          }),
+      },
+    }),
+    planFor: (census, source) => choosePlan(census, request, sourceDigest(source)),
+    out: args.out ?? ((plan) => artefactName(name, plan)),
+    imatrix: args.imatrix,
+    workers: args.workers,
+    force: args.force,
+    restart: args.restart,
+    dryRun: args.dryRun,
+    quiet: args.quiet,
+    signal,
+    onWarning: sayer(args),
+  });
+}

@@ -41,7 +41,7 @@ export async function runDemo(folder: string, quiet: boolean): Promise<DemoRepor
   const census = await inspect(DEMO_CHECKPOINT);
   const out = join(folder, "tiny-v4-4bit.gguf");
   const result = await quantize({
-    path: DEMO_CHECKPOINT,
+    place: DEMO_CHECKPOINT,
     planFor: (census, source) => choosePlan(census, { bits: 4 }, sourceDigest(source)),
     out,
     workers: availableParallelism(),

@@ -6,6 +6,7 @@ import { linkOrPlace } from "../lib/links.ts";
 import { type Destination, etagOf, journalPath } from "./destination.ts";
 import type { RemoteFile, Repository } from "./repository.ts";
 import { checkFileName, checkRevision } from "./source-names.ts";
+import { writeTreeListing } from "./tree-listing.ts";
 
 /**
  * The cache that Python's huggingface_hub reads and writes:
@@ -13,6 +14,7 @@ import { checkFileName, checkRevision } from "./source-names.ts";
  *     CACHEDIR.TAG
  *     models--ORG--NAME/blobs/ETAG                   the bytes; the ETag is the SHA-256 of LFS files, else git's hash
  *                       snapshots/COMMIT/PATH        -> ../../blobs/ETAG, relative, one ".." more for each folder
+ *                       trees/COMMIT.json            what belongs to a commit
  *                       refs/REVISION                the commit, without a newline
  *     .locks/models--ORG--NAME/ETAG.lock             Python's own
  *
@@ -42,6 +44,11 @@ export function cacheDestination(cacheFolder: string, repository: Repository): D
     return join(store, "blobs", etag);
   };
   const pathOf = ({ name }: RemoteFile): string => join(snapshot, ...checkFileName(name, id).split("/"));
+  let listing: Promise<void> | undefined;
+  const writeListing = (): Promise<void> => {
+    listing ??= writeTreeListing(store, commit, repository.files);
+    return listing;
+  };
   return {
     folder: snapshot,
     holds: async (file) => (await sizeOf(pathOf(file))) === file.byteLength,
@@ -50,12 +57,14 @@ export function cacheDestination(cacheFolder: string, repository: Repository): D
     async prepare(file) {
       await makeFolder(dirname(pathOf(file)));
       await makeFolder(join(store, "blobs"));
+      await writeListing();
       await tagFolder(cacheFolder);
     },
     async adopt(file, from) {
       const blob = blobOf(file);
       if (from !== undefined) await renameDurably(from, blob);
       await removeFile(journalPath(this.unfinished(file)));
+      await writeListing();
       await makeFolder(dirname(pathOf(file)));
       await linkOrPlace(blob, pathOf(file), { movable: from !== undefined });
     },

@@ -4,8 +4,9 @@ import { cacheDestination } from "./cache.ts";
 import type { Destination } from "./destination.ts";
 import { checkSpace, type DownloadPlan, type PlannedFile, planDownload } from "./download-plan.ts";
 import { createDownloadProgress } from "./download-progress.ts";
-import { fetchRange, type RangeFetcher } from "./fetch-range.ts";
+import { type RangeFetcher, rangesOf } from "./fetch-range.ts";
 import { type HttpClient, openHttpClient } from "./http-client.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { localDestination } from "./local-folder.ts";
 import { measureRate } from "./measure-rate.ts";
 import type { Mended } from "./mend-file.ts";
@@ -132,6 +133,8 @@ async function downloadWith(
   options.onPlan?.(plan);
   checkSpace(plan);
   for (const { file, state } of plan.files) if (state === "linked") await destination.adopt(file, undefined);
+  for (const { file, state } of plan.files)
+    if (state === "cached" || state === "linked") await removeLeftovers(file, destination);
   const progress = createDownloadProgress({
     totalBytes: plan.missingBytes,
     fileCount: missing.length,
@@ -184,7 +187,7 @@ function bytesFrom(
   { repository, files }: DownloadPlan,
   { transfer, onLine = () => {} }: DownloadOptions,
 ): RangeFetcher {
-  if (transfer !== "xet") return (file, range, onBytes) => fetchRange(client, file, range, onBytes);
+  if (transfer !== "xet") return rangesOf(client);
   const missing = files.filter(({ state }) => state === "partial" || state === "missing");
   const others = missing.filter(({ file }) => file.xetHash === undefined).map(({ file }) => file.name);
   if (others.length > 0)

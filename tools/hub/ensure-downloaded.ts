@@ -1,39 +1,44 @@
 import { usageError } from "../lib/errors.ts";
-import { download } from "./download.ts";
+import { type DownloadOptions, download } from "./download.ts";
 import { renderDownloadPlan } from "./render-download.ts";
-import { type LocalSource, resolveSource, type SourceChoice } from "./resolve.ts";
+import { type ResolvedSource, resolveLocal, resolveSource, type SourceChoice } from "./resolve.ts";
 import { isFolderAddress } from "./source-names.ts";
 
-export interface EnsureOptions {
-  readonly quiet: boolean;
-  readonly signal: AbortSignal;
+export interface EnsureOptions extends Pick<DownloadOptions, "mirror" | "jobs" | "quiet" | "signal" | "env"> {
+  /** Say what would be downloaded, and leave the source where it is. */
+  readonly dryRun?: boolean;
   /** Says what is about to be downloaded, and what happens meanwhile. */
   readonly onText: (text: string) => void;
-  readonly env?: NodeJS.ProcessEnv;
 }
 
-/** Finds a checkpoint on this machine; where it is at the Hub says what that means in bytes and time, and downloads it. */
+/**
+ * Finds a checkpoint on this machine; where it is at the Hub says what that means in bytes, space and time, and downloads
+ * it. Without a dry run, the source that it returns is on this machine.
+ */
 export async function ensureDownloaded(
   choice: SourceChoice,
-  { quiet, signal, onText, env = process.env }: EnsureOptions,
-): Promise<LocalSource> {
-  const source = await resolveSource(choice, env);
+  { dryRun = false, onText, ...options }: EnsureOptions,
+): Promise<ResolvedSource> {
+  const source = await resolveSource(choice, options.env);
   if ("path" in source) return source;
   const { id, revision } = source.remote;
-  if (isFolderAddress(id))
+  if (id.startsWith("file:")) return resolveLocal(choice, options.env);
+  if (isFolderAddress(id)) {
+    if (dryRun) return source;
     throw usageError({
       what: "the cache has no place for a plain folder, which has no commits",
       found: id,
       next: `give --stream, or download it first: v4kit download ${id} --local-dir FOLDER`,
     });
-  const { path } = await download({
-    id,
-    revision,
-    quiet,
-    signal,
-    env,
-    onPlan: (plan) => onText(renderDownloadPlan(plan)),
-    onLine: (line) => onText(`v4kit: ${line}`),
+  }
+  const wanted = { ...options, id, revision, onLine: (line: string) => onText(`v4kit: ${line}`) };
+  // Only a dry run measures the rate, and who waits for hours wants to know how many.
+  await download({
+    ...wanted,
+    dryRun: true,
+    onPlan: (plan, bytesPerSecond) => onText(renderDownloadPlan(plan, bytesPerSecond)),
   });
+  if (dryRun) return source;
+  const { path } = await download(wanted);
   return { name: source.name, path };
 }

@@ -1,15 +1,15 @@
 import { PROBE_BYTES } from "../lib/limits.ts";
-import type { PlannedFile } from "./download-plan.ts";
 import type { RangeFetcher } from "./fetch-range.ts";
+import type { RemoteFile } from "./repository.ts";
 import { retrying } from "./retry.ts";
 
-/** Bytes per second over the beginning of the largest file that is missing; what comes is thrown away. */
+/** Bytes per second over the beginning of the largest of some files; what comes is thrown away. */
 export async function measureRate(
   fetchBytes: RangeFetcher,
-  missing: readonly PlannedFile[],
+  files: readonly { readonly file: RemoteFile }[],
   { jobs, signal }: { readonly jobs: number; readonly signal: AbortSignal },
 ): Promise<number | undefined> {
-  const [largest] = missing.map(({ file }) => file).sort((a, b) => b.byteLength - a.byteLength);
+  const [largest] = files.map(({ file }) => file).sort((a, b) => b.byteLength - a.byteLength);
   const total = Math.min(largest?.byteLength ?? 0, PROBE_BYTES);
   if (total === 0) return undefined;
   const share = Math.ceil(total / jobs);

@@ -1,9 +1,12 @@
 import { openCheckpoint } from "../checkpoint/open.ts";
+import type { SourceFolder } from "../lib/files.ts";
 import { takeCensus } from "../model/census.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { bytesOf, type CensusSummary, summarise } from "./summary.ts";
 
 export interface InspectReport extends CensusSummary {
+  /** Of the repository that was looked at. */
+  readonly commit?: string;
   readonly config: ModelConfig;
   /** Every tensor with its class, in census order. */
   readonly tensorList: readonly {
@@ -18,12 +21,13 @@ export interface InspectReport extends CensusSummary {
 }
 
 /** Takes the census of a checkpoint or artefact; only headers are read. */
-export async function inspect(path: string): Promise<InspectReport> {
-  const source = await openCheckpoint(path);
+export async function inspect(place: string | SourceFolder): Promise<InspectReport> {
+  const source = await openCheckpoint(place);
   try {
     const census = takeCensus(source.config, source.tensors, source.location);
     return {
       ...summarise(source, census),
+      ...(source.commit && { commit: source.commit }),
       config: source.config,
       tensorList: census.entries.map((entry) => ({
         name: entry.spec.name,

@@ -3,7 +3,7 @@ import { formatBytes, formatCount, formatParameters } from "../lib/units.ts";
 import type { CensusSummary, ClassSummary } from "./summary.ts";
 
 /** The census as a person reads it. */
-export function renderCensus(summary: CensusSummary): string {
+export function renderCensus(summary: CensusSummary & { readonly commit?: string }): string {
   const { layers, experts, drafter } = summary;
   const kinds = [
     [layers.swa, "sliding-window"],
@@ -14,6 +14,7 @@ export function renderCensus(summary: CensusSummary): string {
     .map(([count, kind]) => `${count} ${kind}`);
   const lines = [
     `${summary.name}  ${summary.location}`,
+    ...(summary.commit ? [`commit ${summary.commit}`] : []),
     `${formatParameters(summary.parameters)} parameters, ${formatBytes(summary.byteLength)}, ${formatCount(summary.tensors)} tensors in ${summary.files} ${summary.files === 1 ? "file" : "files"} (${summary.layout})`,
     `${layers.swa + layers.csa + layers.hca} layers: ${kinds.join(", ")}; ${layers.hash} routed by token id`,
     `${experts.routed} experts of width ${formatCount(experts.width)}, ${experts.active} active, 1 shared; drafter: ${drafter}`,

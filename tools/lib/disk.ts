@@ -117,6 +117,13 @@ export async function openUnfinished(path: string): Promise<UnfinishedFile> {
   };
 }
 
+/** A scratch file without a name: it goes when it is closed, and with this process at the latest, however that ends. */
+export async function openNameless(path: string): Promise<UnfinishedFile> {
+  const file = await openUnfinished(path);
+  await rm(path, { force: true });
+  return file;
+}
+
 async function readIfThere(handle: FileHandle, into: Uint8Array, position: number): Promise<boolean> {
   let done = 0;
   while (done < into.length) {
@@ -157,15 +164,25 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
   }
 }
 
-/** Makes a folder and those above it. The last step is plain: Node's recursion calls a read-only disk "no such folder". */
+/** Makes a folder and those above it. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(dirname(resolve(path)), { recursive: true });
-    await mkdir(path).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST" || !(await stat(path)).isDirectory()) throw error;
-    });
+    await makeFolders(resolve(path));
   } catch (error) {
     throw systemError(error, path);
+  }
+}
+
+/** Step by step: Node's own recursion calls a read-only disk "no such folder". */
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    if (code !== "ENOENT" || path === dirname(path)) throw error;
+    await makeFolders(dirname(path));
+    await makeFolders(path);
   }
 }
 

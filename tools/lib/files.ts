@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
-import { type FileHandle, open, readFile, stat } from "node:fs/promises";
+import { type FileHandle, open, readdir, readFile, realpath, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { dataError, systemError } from "./errors.ts";
 import { formatBytes } from "./units.ts";
 
@@ -104,4 +105,70 @@ export async function existingBytes(path: string): Promise<number> {
     throw systemError(error, path);
   });
   return facts ? Math.max(1, 512 * facts.blocks) : 0;
+}
+
+/** A file of a source: its size, and its SHA-256 where that is known without reading it. */
+export interface FileFacts {
+  readonly byteLength: number;
+  readonly sha256?: string;
+  readonly mtimeMs: number;
+}
+
+/** A folder of files read by position, on this machine or elsewhere. */
+export interface SourceFolder {
+  /** What the user named, for messages and provenance. */
+  readonly location: string;
+  /** The commit of the repository that it is. */
+  readonly commit?: string;
+  /** Whether `pathOf` is a path on this machine. */
+  readonly isLocal: boolean;
+  /** How messages call a file. */
+  pathOf(name: string): string;
+  /** Files and folders in it, sorted. */
+  names(): Promise<readonly string[]>;
+  has(name: string): Promise<boolean>;
+  open(name: string): Promise<ReadableFile>;
+  /** A small file whole, or undefined where there is none; one larger than `maxBytes` is refused. */
+  readOptional(name: string, maxBytes: number): Promise<Uint8Array | undefined>;
+  facts(name: string): Promise<FileFacts>;
+  close(): Promise<void>;
+}
+
+/** Bytes of a file of a folder that will be read. */
+export interface PlannedRead {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A folder on this machine; in the Hugging Face cache its links say the SHA-256 of its shards, and its place the commit. */
+export function localFolder(path: string): SourceFolder {
+  const pathOf = (name: string): string => join(path, name);
+  const commit = /[/\\]snapshots[/\\]([0-9a-f]{40})[/\\]?$/.exec(path)?.[1];
+  return {
+    location: path,
+    ...(commit && { commit }),
+    isLocal: true,
+    pathOf,
+    names: async () => (await readdir(path)).sort(),
+    has: (name) => stat(pathOf(name)).then(isThere, isNotThere),
+    open: (name) => openForReading(pathOf(name)),
+    readOptional: (name, maxBytes) => readOptionalFile(pathOf(name), maxBytes),
+    facts: (name) => localFacts(pathOf(name)),
+    close: async () => {},
+  };
+}
+
+const isThere = (): boolean => true;
+const isNotThere = (): boolean => false;
+
+async function localFacts(path: string): Promise<FileFacts> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    const blob = basename(await realpath(path));
+    const sha256 = /^[0-9a-f]{64}$/.test(blob) && blob !== basename(path) ? blob : undefined;
+    return { byteLength: size, ...(sha256 && { sha256 }), mtimeMs };
+  } catch (error) {
+    throw systemError(error, path);
+  }
 }

@@ -36,6 +36,24 @@ export const TASK_VALUES = 2 * MiB;
 /** Shard headers read at the same time: they are small, the latency of a network disk is not. */
 export const HEADER_READS = 8;
 
+/**
+ * What is asked for of a shard elsewhere before its header's length is known. Flash's headers are 0.2 to 0.3 MB, so most
+ * take one request; bytes beyond a short header cost less than a second round trip.
+ */
+export const SPECULATIVE_HEADER_BYTES = 256 * 1024;
+
+/** What `quantize --stream` fetches as one: a request costs a round trip, which this hides, and a cut loses little. */
+export const STREAM_UNIT_BYTES = 16 * MiB;
+
+/** Bytes between two ranges that are fetched with them: at 100 MB/s and 40 ms a request costs as much as 4 MB. */
+export const STREAM_GAP_BYTES = 256 * 1024;
+
+/** Disk that waits between network and conversion: less than a minute of 100 MB/s, and a matrix of 2 GB can be read twice. */
+export const STREAM_WINDOW_BYTES = 4096 * MiB;
+
+/** A smaller window holds too few ranges to keep connections busy. */
+export const MIN_STREAM_WINDOW_BYTES = MiB;
+
 /** Texts or token ids that a validation runs: more would take days. */
 export const MAX_PROMPTS_BYTES = 64 * MiB;
 

@@ -53,7 +53,7 @@ export async function tryLockOutput(outputPath: string): Promise<Release | { rea
   return { holder: holderIn("") };
 }
 
-const lockPathOf = (outputPath: string): string => `${outputPath}.lock`;
+export const lockPathOf = (outputPath: string): string => `${outputPath}.lock`;
 
 async function makeLock(path: string, content: string): Promise<boolean> {
   try {

@@ -36,6 +36,15 @@ export interface Here {
   }[];
   /** Resident memory at its peak. */
   readonly memoryBytes: number;
+  /** Set where the source lies elsewhere. Times and rates are then those of `quantize --stream`. */
+  readonly elsewhere?: {
+    /** What a download takes: that much disk more, and so long before the conversion. */
+    readonly downloadBytes: number;
+    readonly downloadSeconds?: number;
+    readonly bytesPerSecond?: number;
+    /** What a stream takes of the disk instead. */
+    readonly windowBytes: number;
+  };
   /** Disk that the conversion takes at its peak, and what is free where it goes. */
   readonly diskBytes: number;
   readonly freeBytes: number;

@@ -138,13 +138,29 @@ const contextName = (tokens: number): string =>
   tokens < 2 ** 20 ? `${tokens / 1024}k` : `${tokens / 2 ** 20}M`;
 
 function renderHere(here: Here): string[] {
-  const { time, memoryBytes, diskBytes, freeBytes } = here;
-  const room = diskBytes > freeBytes ? "not enough: " : "";
+  const { time, memoryBytes, diskBytes, freeBytes, elsewhere } = here;
+  const room = (bytes: number): string =>
+    `${formatBytes(bytes)} at the peak${bytes > freeBytes ? ", not enough" : ""}`;
+  const disk = elsewhere
+    ? `${room(diskBytes + elsewhere.windowBytes)} with --stream, ${room(diskBytes + elsewhere.downloadBytes)} with the source downloaded`
+    : room(diskBytes);
   return [
+    ...(elsewhere ? [renderNetwork(elsewhere)] : []),
     ...(time ? renderTime(time, here) : []),
     `  memory  ${formatBytes(memoryBytes)} at the peak`,
-    `  disk    ${formatBytes(diskBytes)} at the peak, ${room}${formatBytes(freeBytes)} free`,
+    `  disk    ${disk}; ${formatBytes(freeBytes)} free`,
   ];
+}
+
+function renderNetwork({
+  downloadBytes,
+  downloadSeconds,
+  bytesPerSecond,
+}: NonNullable<Here["elsewhere"]>): string {
+  const size = `the source is ${formatBytes(downloadBytes)} to download`;
+  return bytesPerSecond === undefined || downloadSeconds === undefined
+    ? `  network not measured; ${size}`
+    : `  network ${formatBytes(bytesPerSecond)}/s; ${size}, ${formatDuration(1000 * downloadSeconds)}`;
 }
 
 function renderTime(time: PredictedTime, here: Here): string[] {
@@ -153,7 +169,7 @@ function renderTime(time: PredictedTime, here: Here): string[] {
   const rate = (bytes: number | undefined): string => `${formatBytes(Math.round(bytes ?? 0))}/s`;
   const bound = { processor: "the processor", reading: "reading", writing: "writing" }[time.boundBy];
   return [
-    `  time    ${seconds(time.seconds)}, bound by ${bound}`,
+    `  time    ${seconds(time.seconds)}${here.elsewhere ? " with --stream" : ""}, bound by ${bound}`,
     `          ${[
       `convert ${seconds(time.convertSeconds)}, ${concurrency.toFixed(1)} of ${workers} processors at work`,
       `read ${seconds(time.readSeconds)} at ${rate(readBytesPerSecond)}`,

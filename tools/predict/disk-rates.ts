@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { type FileHandle, open, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { freemem } from "node:os";
 import { join } from "node:path";
 import { chooseKernels } from "../../kernels/load.ts";
-import { openUnfinished } from "../lib/disk.ts";
+import { openNameless } from "../lib/disk.ts";
 import { systemError } from "../lib/errors.ts";
 
 export interface DiskRates {
@@ -17,8 +17,10 @@ export interface DiskRates {
 }
 
 export interface DiskOptions {
-  /** The source's files. */
-  readonly files: readonly string[];
+  /** The source's files; none where it lies elsewhere. */
+  readonly files?: readonly string[];
+  /** The rate at which bytes come from there. */
+  readonly readBytesPerSecond?: number;
   readonly folder: string;
   /** Of the whole output: no more than that is written to try it. */
   readonly outputBytes: number;
@@ -33,18 +35,18 @@ const WRITE_BYTES = 256 * 2 ** 20;
 
 /** Measures the disks that a conversion would use, in about a second. */
 export async function measureDisks(options: DiskOptions): Promise<DiskRates> {
-  const { files, folder } = options;
-  const readBytesPerSecond = await measureReads(options);
+  const { files = [], folder, depth } = options;
+  const readBytesPerSecond = options.readBytesPerSecond ?? (await measureReads(files, depth));
   const writeBytesPerSecond = await measureWrites(options);
-  const [from, to] = [await stat(files[0]), await stat(folder)];
-  return { readBytesPerSecond, writeBytesPerSecond, shared: from.dev === to.dev, ...writeback() };
+  const shared = files.length > 0 && (await stat(files[0])).dev === (await stat(folder)).dev;
+  return { readBytesPerSecond, writeBytesPerSecond, shared, ...writeback() };
 }
 
 /**
  * Reads ranges from everywhere in the source. What of it is in the page cache stays so for the run that follows, so
  * the cache takes part; the ranges themselves are dropped again, lest the next measurement finds them there.
  */
-async function measureReads({ files, depth }: DiskOptions): Promise<number> {
+async function measureReads(files: readonly string[], depth: number): Promise<number> {
   const handles: FileHandle[] = [];
   const drop = chooseKernels().native?.fadviseDontNeed;
   try {
@@ -92,9 +94,7 @@ function locate(sizes: readonly number[], byte: number): { at: number; position:
 async function measureWrites({ folder, outputBytes }: DiskOptions): Promise<number> {
   const byteLength = Math.min(WRITE_BYTES, Math.max(2 ** 20, outputBytes));
   const path = join(folder, `.v4kit-plan-${process.pid}.partial`);
-  const output = await openUnfinished(path);
-  // Without a name it goes when it is closed, and with this process at the latest.
-  await rm(path);
+  const output = await openNameless(path);
   const bytes = new Uint8Array(Math.min(RANGE_BYTES, byteLength)).map((_, i) => (i * 2_654_435_761) >>> 24);
   try {
     for (let done = 0; done < byteLength; done += bytes.length)

@@ -3,6 +3,7 @@ import { openCheckpoint } from "../checkpoint/open.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import { sourceDigest } from "../checkpoint/source-identity.ts";
 import { type ImportanceFile, openImportance } from "../formats/imatrix/reader.ts";
+import type { SourceFolder } from "../lib/files.ts";
 import { takeCensus } from "../model/census.ts";
 import { releaseName } from "../model/identify.ts";
 import { choosePlan, type PlanRequest } from "../plan/choose-plan.ts";
@@ -22,10 +23,13 @@ import { factsOfPlan } from "./plan-facts.ts";
 import { predictTime } from "./predict-time.ts";
 import { predictDisk, predictMemory } from "./resources.ts";
 import { measureConversion } from "./self-benchmark.ts";
+import { standIn } from "./stand-in.ts";
 import { workOf } from "./work.ts";
 
 export interface PlanOptions {
-  readonly path: string;
+  readonly place: string | SourceFolder;
+  /** Set where the source lies elsewhere, and could be downloaded or streamed. */
+  readonly elsewhere?: SourceElsewhere;
   /** Of the model, in the artefact's name. */
   readonly name: string;
   readonly request: PlanRequest;
@@ -39,9 +43,19 @@ export interface PlanOptions {
   readonly benchmark: boolean;
 }
 
+/** A source that a network is between. */
+export interface SourceElsewhere {
+  /** Of all its files. */
+  readonly downloadBytes: number;
+  /** Of `quantize --stream`. */
+  readonly windowBytes: number;
+  /** Bytes per second, measured for a moment. */
+  measureRate(): Promise<number | undefined>;
+}
+
 /** Plans a checkpoint from its headers and says what to expect. Reads no tensor except to measure the machine. */
 export async function makePlan(options: PlanOptions): Promise<PlanReport> {
-  const source = await openCheckpoint(options.path);
+  const source = await openCheckpoint(options.place);
   let importance: ImportanceFile | undefined;
   try {
     if (options.imatrix !== undefined) importance = await openImportance(options.imatrix);
@@ -56,7 +70,7 @@ export async function makePlan(options: PlanOptions): Promise<PlanReport> {
 export async function planSource(
   source: TensorSource,
   importance: ImportanceFile | undefined,
-  options: Omit<PlanOptions, "path" | "imatrix">,
+  options: Omit<PlanOptions, "place" | "imatrix">,
 ): Promise<PlanReport> {
   const { request } = options;
   const census = takeCensus(source.config, source.tensors, source.location);
@@ -97,23 +111,35 @@ interface Planned {
 
 async function predictHere(
   planned: Planned,
-  { workers, kernels, folder, benchmark }: Omit<PlanOptions, "path" | "imatrix">,
+  { workers, kernels, folder, benchmark, elsewhere }: Omit<PlanOptions, "place" | "imatrix">,
 ): Promise<Here> {
   const { source, importance, plan, files, place } = planned;
   const planSeconds = performance.now() / 1000;
+  const outputBytes = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const sourceBytes = plan.census.entries
+    .filter(({ weight }) => !plan.dropped.includes(weight.name))
+    .reduce((sum, { weight, scale }) => sum + weight.byteLength + (scale?.tensor.byteLength ?? 0), 0);
+  const rate = benchmark ? await elsewhere?.measureRate() : undefined;
   const here = {
     workers,
     kernels,
     memoryBytes: predictMemory(files, workers, process.memoryUsage.rss()),
     ...(await predictDisk(files, place)),
+    ...(elsewhere && { elsewhere: predictElsewhere(elsewhere, sourceBytes, rate) }),
   };
-  if (!benchmark) return here;
-  const outputBytes = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  const disks = await measureDisks({ files: source.files, folder, outputBytes, depth: 2 * workers + 1 });
-  const rates = await measureConversion(workOf(plan, importance), { source, importance, folder, workers });
-  const sourceBytes = plan.census.entries
-    .filter(({ weight }) => !plan.dropped.includes(weight.name))
-    .reduce((sum, { weight, scale }) => sum + weight.byteLength + (scale?.tensor.byteLength ?? 0), 0);
+  if (!benchmark || (elsewhere && rate === undefined)) return here;
+  const disks = await measureDisks({
+    ...(rate === undefined ? { files: source.files } : { readBytesPerSecond: rate }),
+    folder,
+    outputBytes,
+    depth: 2 * workers + 1,
+  });
+  const rates = await measureConversion(workOf(plan, importance), {
+    source: elsewhere ? standIn(source) : source,
+    importance,
+    folder,
+    workers,
+  });
   return {
     ...here,
     time: predictTime({ sourceBytes, outputBytes, tensors: source.tensors.size, planSeconds }, rates, disks),
@@ -123,3 +149,14 @@ async function predictHere(
     rates: rates.classes,
   };
 }
+
+/** What a download takes, and the window that a stream has instead. */
+const predictElsewhere = (
+  { downloadBytes, windowBytes }: SourceElsewhere,
+  sourceBytes: number,
+  bytesPerSecond: number | undefined,
+): NonNullable<Here["elsewhere"]> => ({
+  downloadBytes,
+  windowBytes: Math.min(windowBytes, sourceBytes),
+  ...(bytesPerSecond !== undefined && { bytesPerSecond, downloadSeconds: downloadBytes / bytesPerSecond }),
+});

@@ -1,9 +1,8 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Piscina } from "piscina";
 import type { TensorSource } from "../checkpoint/source.ts";
 import type { ImportanceFile } from "../formats/imatrix/reader.ts";
-import { openUnfinished } from "../lib/disk.ts";
+import { openNameless } from "../lib/disk.ts";
 import { silentProgress } from "../lib/progress.ts";
 import type { PlannedTensor } from "../plan/output-plan.ts";
 import { tensorBytes } from "../plan/storage.ts";
@@ -37,9 +36,7 @@ export async function timeGroups(
   const file = layOut(tensors);
   await readAhead(tensors, source);
   const path = join(folder, `.v4kit-plan-${process.pid}.partial`);
-  const output = await openUnfinished(path);
-  // Without a name it goes when it is closed, and with this process at the latest.
-  await rm(path);
+  const output = await openNameless(path);
   const [started, clocks]: [Clock, Clock[]] = [readClock(), []];
   try {
     await convertPlan({

@@ -46,6 +46,8 @@ export interface ConvertOptions {
   /** Pieces that are in the files already. */
   readonly finished: ReadonlyMap<number, PieceRecord>;
   readonly workers: number;
+  /** The source is elsewhere, and the records shall say so. */
+  readonly streamed?: boolean;
   readonly progress: ProgressReporter;
   readonly signal?: AbortSignal | undefined;
   /** Workers that are running already and go on afterwards; else the conversion has its own. */
@@ -89,7 +91,8 @@ export async function convertPlan(options: ConvertOptions): Promise<ReadonlyMap<
       if (signal?.aborted) run.failure ??= signal.reason;
       if (run.failure !== undefined) break;
       const job = convertPiece(run, placed, slab)
-        .then(async (record) => {
+        .then(async (made) => {
+          const record = { ...made, ...(options.streamed && { streamed: true }) };
           records.set(record.piece, record);
           await journal.record(record);
         })
@@ -116,7 +119,10 @@ interface Run extends ConvertOptions {
   failure: unknown;
 }
 
-const splitOptions = ({ source, importance }: ConvertOptions, piece: Piece) => ({
+export const splitOptions = (
+  { source, importance }: Pick<ConvertOptions, "source" | "importance">,
+  piece: Piece,
+) => ({
   expertCount: source.config.expertCount,
   importance:
     importanceOf(piece.tensor, { file: importance, expertCount: source.config.expertCount }) !== "none",

@@ -4,6 +4,7 @@ import { type AccountedTensor, accountFor, countDispositions, type Disposition }
 import type { PieceRecord } from "./journal.ts";
 import { changedBySource } from "./manifest.ts";
 import type { Stage } from "./quantize.ts";
+import type { StreamFacts } from "./stream.ts";
 
 export interface QuantizeResult {
   readonly status: "done" | "up to date" | "dry run";
@@ -24,6 +25,8 @@ export interface QuantizeResult {
   readonly classes: readonly OutputClass[];
   readonly certificate: readonly CertifiedClass[];
   readonly digest?: string;
+  /** Set where the source, or a part of it in an earlier run, was read from elsewhere. */
+  readonly streamed?: NonNullable<Manifest["provenance"]["streamed"]> & Partial<StreamFacts>;
   /** Every tensor of the source, once. */
   readonly tensors: readonly AccountedTensor[];
 }
@@ -33,12 +36,14 @@ export interface Outcome {
   readonly records: ReadonlyMap<number, PieceRecord>;
   readonly manifest?: Manifest;
   readonly resumed: number;
+  readonly streamed?: StreamFacts;
 }
 
 export function describeResult(
   { source, plan, files, place, facts, startedMs }: Stage,
-  { status, records, manifest, resumed }: Outcome,
+  { status, records, manifest, resumed, streamed }: Outcome,
 ): QuantizeResult {
+  const proof = manifest?.provenance.streamed;
   const tensors = accountFor(plan, changedBySource(files, records));
   return {
     status,
@@ -60,6 +65,7 @@ export function describeResult(
     classes: classesOf(plan),
     certificate: manifest?.certificate ?? [],
     ...(manifest && { digest: manifest.digest }),
+    ...(proof && { streamed: { ...proof, ...streamed } }),
     tensors,
   };
 }

@@ -17,6 +17,8 @@ export interface PieceRecord extends RowsStats {
   readonly in: readonly (readonly number[])[];
   readonly global?: number;
   readonly unmeasured?: boolean;
+  /** Its source was read by ranges from elsewhere. */
+  readonly streamed?: boolean;
   readonly workedMs: number;
 }
 
@@ -63,6 +65,7 @@ const RECORD = v.object({
   in: v.array(v.array(crc)),
   global: v.optional(number),
   unmeasured: v.optional(v.boolean()),
+  streamed: v.optional(v.boolean()),
   workedMs: number,
 });
 

@@ -1,6 +1,6 @@
 import { digestOf, type Manifest } from "../artefact/manifest-file.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
-import { sourceDigest, sourceFiles, sourceRevision } from "../checkpoint/source-identity.ts";
+import { sourceDigest } from "../checkpoint/source-identity.ts";
 import { crcHex } from "../lib/crc32.ts";
 import { VERSION } from "../lib/package-root.ts";
 import { releaseName } from "../model/identify.ts";
@@ -13,6 +13,7 @@ import { encodersOf } from "./encoders.ts";
 import type { ImportanceFacts } from "./importance.ts";
 import type { PieceRecord } from "./journal.ts";
 import type { LaidOutFile } from "./layout-files.ts";
+import { streamProof } from "./stream-proof.ts";
 
 export interface ManifestInput {
   readonly source: TensorSource;
@@ -63,13 +64,14 @@ export async function makeManifest(input: ManifestInput): Promise<Manifest> {
     ),
     certificate: certify(files, records),
   } as const;
-  const revision = sourceRevision(source);
+  const streamed = await streamProof(source, records);
   return {
     ...facts,
     digest: digestOf(facts),
     provenance: {
-      ...(revision && { revision }),
-      files: (await sourceFiles(source)).map(({ mtimeMs: _, ...file }) => file),
+      ...(source.commit && { revision: source.commit }),
+      files: (await source.fileFacts()).map(({ mtimeMs: _, ...file }) => file),
+      ...(streamed && { streamed }),
     },
     run,
   };

@@ -22,20 +22,22 @@ export interface OutputChecks {
   readonly force: boolean;
   /** Files that are read: none of them may be replaced. */
   readonly sources: readonly string[];
+  /** Beside the outputs. */
+  readonly scratchBytes: number;
 }
 
 /** Refuses a final name that is taken, and a disk with too little room for what is still to be written. */
 export async function checkOutputs(
   place: ArtefactPlace,
   files: readonly LaidOutFile[],
-  { force, sources }: OutputChecks,
+  { force, sources, scratchBytes }: OutputChecks,
 ): Promise<void> {
   for (const { final } of place.folder ? [{ final: place.out }] : place.files) {
     await refuseSource(final, sources);
     if (place.folder) await checkOutputFolder(final, force);
     else await checkOutputPath(final, force);
   }
-  let missing = 0;
+  let missing = scratchBytes;
   for (const [i, { byteLength }] of files.entries())
     missing += Math.max(0, byteLength - (await existingBytes(place.files[i].partial)));
   await checkFreeSpace(place.out, missing);

@@ -1,11 +1,34 @@
 import { EMPTY_SPAN, nvfp4Exponent } from "../../kernels/safetensors.ts";
+import { rowLength } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
 import type { ImportanceFile } from "../formats/imatrix/reader.ts";
 import type { CensusEntry } from "../model/census.ts";
 import { faultError } from "./faults.ts";
 import { importanceOf, measuredImportance } from "./importance.ts";
-import { type Piece, planInput, type SlabRead, splitTasks } from "./pieces.ts";
+import type { Piece } from "./pieces.ts";
 import type { ScanResult, ScanTask } from "./scan-rows.ts";
+import { type Scan, splitScan } from "./scan-tasks.ts";
+
+/** Whether power-of-two scales are all there is to know. */
+const areFp4 = (entries: readonly CensusEntry[]): boolean => entries.every(({ format }) => format === "fp4");
+
+/** The passes that `findGlobal` makes. */
+export const globalScans = (entries: readonly CensusEntry[]): Scan[] =>
+  entries.map((entry) => ({
+    entry,
+    columnStart: 0,
+    scan: areFp4(entries) ? "span" : "peak",
+    rowLength: rowLength(entry),
+  }));
+
+/** The passes that weigh the columns of a piece by their energy. */
+export const energyScans = ({ parts, tensor }: Piece): Scan[] =>
+  parts.map(({ entry, columnStart }) => ({
+    entry,
+    columnStart,
+    scan: "energy",
+    rowLength: tensor.rowLength,
+  }));
 
 /** What the tasks of a piece need to know of their whole matrix. */
 export interface Prepared {
@@ -63,11 +86,9 @@ async function weigh(scanner: Scanner, piece: Piece, slab: SharedArrayBuffer): P
 
 /** Sum of squares of each column over all rows: rows pass in ascending order, so no cut shows in the sums. */
 async function energyOf(scanner: Scanner, piece: Piece, slab: SharedArrayBuffer): Promise<Float32Array> {
-  const { rowLength } = piece.tensor;
-  const sums = new Float64Array(slab, 0, rowLength);
+  const sums = new Float64Array(slab, 0, piece.tensor.rowLength);
   sums.fill(0);
-  for (const { entry, columnStart } of piece.parts)
-    await scan(scanner, { entry, columnStart, scan: "energy", rowLength, slab });
+  for (const scan of energyScans(piece)) await passThrough(scanner, scan, slab);
   return Float32Array.from(sums);
 }
 
@@ -79,74 +100,27 @@ async function findGlobal(
 ): Promise<number> {
   let [least, greatest] = EMPTY_SPAN;
   let peak = 0;
-  const fp4 = entries.every(({ format }) => format === "fp4");
-  for (const entry of entries) {
-    const rowLength = entry.spec.shape.at(-1) as number;
-    for (const found of await scan(scanner, {
-      entry,
-      columnStart: 0,
-      scan: fp4 ? "span" : "peak",
-      rowLength,
-      slab,
-    })) {
+  for (const scan of globalScans(entries))
+    for (const found of await passThrough(scanner, scan, slab)) {
       least = Math.min(least, found.span?.[0] ?? least);
       greatest = Math.max(greatest, found.span?.[1] ?? greatest);
       peak = Math.max(peak, found.peak ?? 0);
     }
-  }
-  if (fp4) return 2 ** nvfp4Exponent([least, greatest]);
+  if (areFp4(entries)) return 2 ** nvfp4Exponent([least, greatest]);
   return Math.fround(peak / NVFP4_RANGE) || 1;
 }
 
-interface Scan {
-  readonly entry: CensusEntry;
-  readonly columnStart: number;
-  readonly scan: ScanTask["scan"];
-  readonly rowLength: number;
-  readonly slab: SharedArrayBuffer;
-}
-
 /** Passes a source tensor through the slab, some rows at a time. */
-async function scan(
-  scanner: Scanner,
-  { entry, columnStart, scan: what, rowLength, slab }: Scan,
-): Promise<ScanResult[]> {
-  const sumsBytes = what === "energy" ? 8 * rowLength : 0;
+async function passThrough(scanner: Scanner, scan: Scan, slab: SharedArrayBuffer): Promise<ScanResult[]> {
   const results: ScanResult[] = [];
-  const whole = {
-    name: entry.spec.name,
-    storage: "source",
-    outputs: [],
-    rows: 0,
-    rowLength,
-    parts: [],
-  } as const;
-  const piece: Piece = {
-    tensor: { ...whole, rows: entry.spec.shape.length === 1 ? 1 : entry.spec.shape[0] },
-    parts: [{ entry, rowStart: 0, columnStart }],
-    rows: entry.spec.shape.length === 1 ? 1 : entry.spec.shape[0],
-  };
   const bytes = new Uint8Array(slab);
-  for (const { task, sourceRow, parts } of splitTasks(piece, { expertCount: 0, importance: false })) {
-    const reads: SlabRead[] = [];
-    let end = Math.ceil(sumsBytes / 64) * 64;
-    const reserve = (byteLength: number): number => {
-      const at = end;
-      end = Math.ceil((at + byteLength) / 64) * 64;
-      return at;
-    };
-    const input = planInput({ entry, columnStart, row: sourceRow, rows: task.rows, reads, reserve });
-    for (const { tensor, byteOffset, byteLength, at } of reads)
+  const { scan: what, rowLength } = scan;
+  for (const planned of splitScan(scan)) {
+    const { input, rows } = planned;
+    for (const { tensor, byteOffset, byteLength, at } of planned.reads)
       await scanner.source.read(tensor, byteOffset, bytes.subarray(at, at + byteLength));
-    const result = await scanner.runScan(slab, {
-      scan: what,
-      rows: task.rows,
-      rowLength,
-      input,
-      sumsAt: 0,
-    });
-    if (result.fault)
-      throw faultError({ parts, sourceRow, task: { ...task, inputs: [input] } }, result.fault);
+    const result = await scanner.runScan(slab, { scan: what, rows, rowLength, input, sumsAt: 0 });
+    if (result.fault) throw faultError(planned, result.fault);
     results.push(result);
   }
   return results;

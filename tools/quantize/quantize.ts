@@ -1,26 +1,25 @@
-import { rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeArrow } from "../../reports/arrow-writer.ts";
 import { CONVERSION } from "../../reports/schemas/conversion.ts";
-import { type Manifest, manifestPath, readManifest } from "../artefact/manifest-file.ts";
+import { type Manifest, manifestPath } from "../artefact/manifest-file.ts";
 import { openCheckpoint } from "../checkpoint/open.ts";
 import { checkStatedShapes } from "../checkpoint/read-rows.ts";
 import type { TensorSource } from "../checkpoint/source.ts";
-import { sourceDigest, sourceIdentity } from "../checkpoint/source-identity.ts";
+import { sourceIdentity } from "../checkpoint/source-identity.ts";
 import { type ImportanceFile, openImportance } from "../formats/imatrix/reader.ts";
 import { makeFolder, removeIfEmpty, type UnfinishedFile, writeFileAtomic } from "../lib/disk.ts";
 import { dataError } from "../lib/errors.ts";
-import { existingBytes } from "../lib/files.ts";
+import type { SourceFolder } from "../lib/files.ts";
 import { lockOutput } from "../lib/output-lock.ts";
 import { VERSION } from "../lib/package-root.ts";
 import { createProgress, silentProgress } from "../lib/progress.ts";
 import { type Census, takeCensus } from "../model/census.ts";
 import { classesOf } from "../plan/output-classes.ts";
-import { type OutputPlan, planFingerprint } from "../plan/output-plan.ts";
+import type { OutputPlan } from "../plan/output-plan.ts";
 import { conversionRows } from "./conversion-rows.ts";
 import { allPieces, convertPlan, storedCrcs } from "./convert-plan.ts";
 import { describeResult, type QuantizeResult } from "./describe.ts";
-import { encodersOf } from "./encoders.ts";
 import { finishOutputs, nameOutputs, unnameOutputs } from "./finish-outputs.ts";
 import { configFiles, textFile } from "./folder-config.ts";
 import { folderFiles } from "./folder-files.ts";
@@ -32,9 +31,14 @@ import { makeManifest } from "./manifest.ts";
 import { modelCard } from "./model-card.ts";
 import { checkOutputs, discardUnfinished, openOutputs, verifyFinished } from "./open-outputs.ts";
 import { type ArtefactPlace, placeArtefact } from "./place.ts";
+import { isFinished, journalHead } from "./run-head.ts";
+import { openStream, type StreamFacts, type Streaming } from "./stream.ts";
 
 export interface QuantizeOptions {
-  readonly path: string;
+  /** A path, or a folder elsewhere, which is closed with the run. */
+  readonly place: string | SourceFolder;
+  /** How tensors of a folder elsewhere are read ahead; else every read is a request. */
+  readonly stream?: Streaming;
   /** Decides what every tensor becomes, once the source's headers are read. */
   readonly planFor: (census: Census, source: TensorSource) => OutputPlan | Promise<OutputPlan>;
   /** The model's file, ending in `.gguf`, or its folder; made from the plan where it depends on it. */
@@ -56,7 +60,7 @@ export interface QuantizeOptions {
  */
 export async function quantize(options: QuantizeOptions): Promise<QuantizeResult> {
   const startedMs = Date.now();
-  const source = await openCheckpoint(options.path);
+  const source = await openCheckpoint(options.place);
   let importance: ImportanceFile | undefined;
   try {
     const census = takeCensus(source.config, source.tensors, source.location);
@@ -108,10 +112,14 @@ async function run(stage: Stage): Promise<QuantizeResult> {
     // Without a record nobody knows what an unfinished file holds.
     if (journal.finished.size === 0) await discardUnfinished(place);
     if (journal.finished.size === countPieces(files)) await unnameOutputs(place, files);
-    await checkOutputs(place, files, { force: options.force, sources: source.files });
-    const { records, manifest, resumed } = await convert(stage, journal, head);
+    await checkOutputs(place, files, {
+      force: options.force,
+      sources: source.isLocal ? source.files : [],
+      scratchBytes: options.stream?.windowBytes ?? 0,
+    });
+    const outcome = await convert(stage, journal, head);
     await journal.remove();
-    return describeResult(stage, { status: "done", records, manifest, resumed });
+    return describeResult(stage, { status: "done", ...outcome });
   } catch (error) {
     await journal?.close();
     if (journal?.count() === 0) await discard(place);
@@ -133,60 +141,32 @@ function countPieces(files: readonly LaidOutFile[]): number {
   return count;
 }
 
-async function journalHead({ source, plan, facts }: Stage): Promise<JournalHead> {
-  return {
-    v4kit: VERSION,
-    plan: planFingerprint(plan),
-    source: await sourceIdentity(source),
-    encoders: encodersOf(plan).join(" "),
-    importance: facts.sha256 ?? facts.mode,
-  };
-}
-
-/** Whether exactly this artefact is there already, complete, with its manifest. */
-async function isFinished({ place, files, source, facts }: Stage, head: JournalHead): Promise<boolean> {
-  if ((await existingBytes(journalPath(place.sidecar))) > 0) return false;
-  for (const [i, { final }] of place.files.entries())
-    if ((await stat(final).catch(() => undefined))?.size !== files[i].byteLength) return false;
-  const manifest = await readManifest(place.sidecar);
-  return (
-    manifest !== undefined &&
-    manifest.v4kit === head.v4kit &&
-    manifest.plan === head.plan &&
-    manifest.source.digest === sourceDigest(source) &&
-    // The digest is over headers: other weights of the same shapes differ in their files.
-    manifest.run.identity === head.source &&
-    manifest.encoders.join(" ") === head.encoders &&
-    (manifest.importance.sha256 ?? manifest.importance.mode) === (facts.sha256 ?? facts.mode) &&
-    manifest.files.every(({ byteLength }, i) => byteLength === files[i]?.byteLength)
-  );
-}
-
 async function convert(stage: Stage, journal: Journal, head: JournalHead) {
   const { options, source, files, place, importance } = stage;
   const outputs = await openOutputs(place);
   try {
     const total = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const progress = options.quiet ? silentProgress : createProgress("quantize", total);
+    const run = { ...options, files, outputs, importance, journal, progress };
     let records: ReadonlyMap<number, PieceRecord>;
+    let streamed: StreamFacts | undefined;
     let resumed = 0;
     try {
-      const finished = await verifyFinished(files, outputs, {
-        finished: journal.finished,
-        progress,
-        signal: options.signal,
-      });
+      const finished = await verifyFinished(files, outputs, { ...run, finished: journal.finished });
       resumed = finished.size;
-      records = await convertPlan({
-        ...options,
-        source,
-        files,
-        outputs,
-        importance,
-        journal,
-        finished,
-        progress,
-      });
+      const schedule = { source, files, importance, finished };
+      const stream = await openStream(options.stream, join(place.sidecar, "window"), schedule);
+      try {
+        records = await convertPlan({
+          ...run,
+          source: stream.source,
+          streamed: options.stream !== undefined,
+          finished,
+        });
+      } finally {
+        streamed = stream.facts();
+        await stream.close();
+      }
     } finally {
       progress.stop();
     }
@@ -197,7 +177,7 @@ async function convert(stage: Stage, journal: Journal, head: JournalHead) {
         next: "leave it alone and begin anew with --restart",
       });
     const manifest = await finish(stage, head, { outputs, records });
-    return { records, manifest, resumed };
+    return { records, manifest, resumed, ...(streamed && { streamed }) };
   } finally {
     for (const output of outputs) await output.close();
   }

@@ -44,7 +44,24 @@ export function renderQuantize(result: QuantizeResult): string {
     lines.push(`done in ${formatDuration(result.elapsedMs)}, ${formatBytes(Math.round(rate))}/s${resumed}`);
   }
   for (const output of outputs) lines.push(`  ${output.path}  ${formatBytes(output.byteLength)}`);
+  if (result.streamed) lines.push(...renderStreamed(result.streamed, result));
   return lines.join("\n");
+}
+
+function renderStreamed(
+  { commit, verified, unverified, fetchedBytes, fetches, peakBytes }: NonNullable<QuantizeResult["streamed"]>,
+  { source, out }: QuantizeResult,
+): string[] {
+  const fetched =
+    fetchedBytes === undefined
+      ? ""
+      : `: ${formatBytes(fetchedBytes)} in ${formatCount(fetches ?? 0)} requests, window ${formatBytes(peakBytes ?? 0)}`;
+  return [
+    `streamed from ${source.path}${commit ? ` at ${commit}` : ""}${fetched}`,
+    `  verified: ${verified.join("; ")}`,
+    `  not verified: ${unverified.join("; ")}`,
+    `  with the source downloaded, v4kit validate ${out} --manifest --reference SOURCE compares them`,
+  ];
 }
 
 /** One line of the certificate. */
