@@ -166,7 +166,9 @@ async function checkChunks(answer: HttpResponse, range: string, token: string | 
 
 async function* remembering(body: AsyncIterable<Uint8Array>, faults: unknown[]): AsyncIterable<Uint8Array> {
   try {
-    yield* body;
+    // The library copies with slice(), which a Buffer's does not, and gives its copies away.
+    for await (const { buffer, byteOffset, byteLength } of body)
+      yield new Uint8Array(buffer, byteOffset, byteLength);
   } catch (error) {
     faults.push(error);
     throw error;
