@@ -86,7 +86,10 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     "tools/peers",
     "kernels",
   ],
-  "tools/commands": ["tools", "kernels/load.ts"],
+  evals: ["tools/lib", "tools/tokenizer"],
+  // A client knows what a back-end is, and nothing of who asks it.
+  "evals/clients": ["tools/lib", "tools/tokenizer", "evals/backend.ts"],
+  "tools/commands": ["tools", "evals", "kernels/load.ts"],
   "tools/pipeline.ts": [],
   "tools/cli.ts": ["tools"],
 };

@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { benchCommand } from "./commands/bench.ts";
+import { chatTemplateCommand } from "./commands/chat-template.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { downloadCommand } from "./commands/download.ts";
@@ -36,6 +37,7 @@ async function main(argv: readonly string[]): Promise<number> {
       .command(quantizeCommand)
       .command(validateCommand)
       .command(generateCommand)
+      .command(chatTemplateCommand)
       .command(benchCommand)
       .command(demoCommand)
       .command(doctorCommand)

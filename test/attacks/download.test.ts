@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, expect, test } from "vitest";
@@ -125,16 +125,17 @@ test("a file that another process fetches comes last, and is waited for; a dead 
   await hub.calm();
   const lock = blobsOf(cache, "org/model").find((path) => path.endsWith(".v4kit.lock")) as string;
   // The dead process left it; now one that lives has it.
-  const release = await lockOutput(lock.slice(0, -".lock".length));
+  await lockOutput(lock.slice(0, -".lock".length));
   const waiting = startDownload(["org/model"], envOf(cache));
-  const line = `v4kit: waiting for process ${process.pid} on ${hostname()}, which is fetching ${SHARDS[0]}\n`;
+  const line = `v4kit: waiting for process ${process.pid} on ${hostname()}, which is fetching model-0000`;
   await until(waiting, () => waiting.stderr().includes(line));
   await until(waiting, () => readdirSync(dirname(lock)).some((name) => /^[0-9a-f]{64}$/.test(name)));
   expect(waiting.child.exitCode).toBe(null);
   const dead = spawn("true");
   await new Promise((resolve) => dead.once("exit", resolve));
-  await release();
-  symlinkSync(JSON.stringify({ pid: dead.pid, host: hostname(), started: "1" }), lock);
+  symlinkSync(JSON.stringify({ pid: dead.pid, host: hostname(), started: "1" }), `${lock}.dead`);
+  // In one step: whoever waits must not get in between.
+  renameSync(`${lock}.dead`, lock);
   expect((await waiting.ended).code).toBe(0);
   await expectWhole(cache);
 });

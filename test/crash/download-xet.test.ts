@@ -39,9 +39,7 @@ function treeOf(root: string): string[] {
     const path = join(root, name);
     const stats = lstatSync(path);
     if (stats.isSymbolicLink()) return `${name} -> ${readlinkSync(path)}`;
-    return stats.isFile()
-      ? `${name} ${createHash("sha256").update(readFileSync(path)).digest("hex")}`
-      : name;
+    return stats.isFile() ? `${name} ${createHash("sha256").update(readFileSync(path)).digest("hex")}` : name;
   });
 }
 
@@ -62,14 +60,14 @@ test("killed and begun again by chunks: the tree that ranges make, and little is
   const { code, stdout, stderr } = cli(["download", ...XET, "--json"], { env });
   expect({ code, stderr }).toMatchObject({
     code: 0,
-    stderr: expect.stringContaining(
-      "not in the chunk storage, so fetched by ranges: 1 of 2 files",
-    ),
+    stderr: expect.stringContaining("not in the chunk storage, so fetched by ranges: 1 of 2 files"),
   });
   expect(stderr).not.toMatch(/hf_|cas_|Signature/);
   expect(treeOf(env.HF_HUB_CACHE)).toEqual(expected);
   const { files } = JSON.parse(stdout) as DownloadResult;
-  const { keptBytes, byteLength } = files.find(({ name }) => name === SHARD) as DownloadResult["files"][number];
+  const { keptBytes, byteLength } = files.find(
+    ({ name }) => name === SHARD,
+  ) as DownloadResult["files"][number];
   expect(keptBytes).toBeGreaterThan(2 * MiB);
   expect(await hub.bytesSent(SHARD)).toBeLessThan(byteLength + 0.5 * MiB);
   const log = await hub.log();
@@ -106,5 +104,8 @@ test("cuts, expired links and a flipped bit of a chunk: gone on with, asked for 
 
 test("a mirror has no chunks", async () => {
   const mirrored = cli(["download", ...XET, "--mirror", hub.plainUrl(ID)], { env: freshEnv() });
-  expect(mirrored).toMatchObject({ code: 64, stderr: expect.stringContaining("--mirror and --transfer xet") });
+  expect(mirrored).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining("--mirror and --transfer xet"),
+  });
 });

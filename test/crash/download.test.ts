@@ -98,13 +98,18 @@ test("killed at random moments: the bytes are right, and of what was fetched at 
   const random = seededRandom(Number(process.env.V4KIT_SEED ?? 6));
   await hub.control({ bytesPerSecond: BYTES_PER_SECOND });
   let sentBeforeKills = 0;
+  // What lay in the kernel when a process died was never fetched, and on a busy machine that is a lot.
+  let neverRead = 0;
   for (let kill = 0; kill < KILLS; kill++) {
     const share = (0.8 + 0.4 * random()) * INTERVAL_BYTES;
     const started = startDownload(["org/large", "--jobs", "4", "--quiet"], env);
     await untilSent(started, hub, sentBeforeKills + share);
+    started.child.kill("SIGSTOP");
+    const { bytesSent, unreadBytes } = await hub.traffic();
     started.child.kill("SIGKILL");
     expect(await started.ended).toEqual({ code: null, stderr: "" });
     sentBeforeKills = await hub.bytesSent();
+    neverRead += unreadBytes + sentBeforeKills - bytesSent;
     // Under a final name there are whole files alone.
     await expectHashed(blobsOf(env.HF_HUB_CACHE, "org/large"));
   }
@@ -115,8 +120,8 @@ test("killed at random moments: the bytes are right, and of what was fetched at 
   });
   await expectWhole(env.HF_HUB_CACHE, "org/large");
   const sent = (await hub.bytesSent(SHARD)) + (await hub.bytesSent(SECOND));
-  const again = sent - (statSync(snapshotFile(env, SHARD)).size + statSync(snapshotFile(env, SECOND)).size);
-  expect(again / sentBeforeKills).toBeLessThan(0.05);
+  const needed = statSync(snapshotFile(env, SHARD)).size + statSync(snapshotFile(env, SECOND)).size;
+  expect((sent - needed - neverRead) / (sentBeforeKills - neverRead)).toBeLessThan(0.05);
 }, 600_000);
 
 function snapshotFile(env: ReturnType<typeof freshEnv>, name: string, id = "org/large"): string {

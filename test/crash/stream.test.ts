@@ -20,7 +20,7 @@ const folder = scratchFolder();
 const checkpoint = join(folder, "checkpoint");
 await generateCheckpoint({
   folder: checkpoint,
-  dims: { ...TINY_DIMS, layerCount: 2, expertCount: FULL ? 64 : 16 },
+  dims: { ...TINY_DIMS, layerCount: 2, expertCount: FULL ? 32 : 16 },
   seed: 31,
   storage: "official",
 });

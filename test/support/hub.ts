@@ -7,6 +7,7 @@ import type {
   HubAddresses,
   HubFaults,
   HubLogLine,
+  HubTraffic,
   RepositorySetup,
 } from "../fixtures/hub-server/protocol.ts";
 import { NO_FAULTS } from "../fixtures/hub-server/protocol.ts";
@@ -31,6 +32,8 @@ export interface TestHub {
   clearLog(): Promise<void>;
   /** Bytes of bodies that went out since the log was cleared: of one file, or of all answers. */
   bytesSent(file?: string): Promise<number>;
+  /** What went out, and what of it no client has read yet: a client that is killed never had that. */
+  traffic(): Promise<HubTraffic>;
   stop(): Promise<void>;
   /** For a command: the endpoint, a cache of its own, no token, no proxy. */
   readonly env: NodeJS.ProcessEnv;
@@ -78,6 +81,7 @@ export async function startHub(repositories: Readonly<Record<string, RepositoryS
           file === undefined ? origin !== "proxy" : sent === file && status < 300,
         )
         .reduce((sum, { bytesSent }) => sum + bytesSent, 0),
+    traffic: async () => (await ask("/traffic")) as HubTraffic,
     stop,
     env: {
       HF_ENDPOINT: addresses.hub,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DEMO_CHECKPOINT } from "../../tools/demo/embedded.ts";
 import type { Continuation } from "../../tools/generate/continue-text.ts";
-import { chatTurn } from "../../tools/tokenizer/chat-turn.ts";
+import { renderChat } from "../../tools/tokenizer/chat-encoding.ts";
 import { type CliResult, cli, cliCommand } from "../support/cli.ts";
 import { scratchFolder } from "../support/scratch.ts";
 import { copyCheckpoint } from "../support/shards.ts";
@@ -113,7 +113,8 @@ test("a needle is found, and the answer ends with EOS, which is no text", () => 
 
 test("--chat puts the text into a user's turn", () => {
   const chat = continuation(["--prompt", "Hello", "--chat", "--max-tokens", "3"]);
-  const plain = continuation(["--prompt", chatTurn("Hello"), "--max-tokens", "3"]);
+  const turn = renderChat([{ role: "user", content: "Hello" }], { profile: "v4-preview", mode: "nonthink" });
+  const plain = continuation(["--prompt", turn, "--max-tokens", "3"]);
   expect(content(chat)).toEqual(content(plain));
   expect(chat.promptIds.slice(0, 2)).toEqual([0, 1776]);
 });

@@ -79,6 +79,7 @@ test("the cache is laid out as huggingface_hub does it", async () => {
     "models--org--name/refs/main",
     `models--org--name/snapshots/${COMMIT}/model.safetensors -> ../../blobs/${SHA256}`,
     `models--org--name/snapshots/${COMMIT}/sub/deep/config.json -> ../../../../blobs/${GIT}`,
+    `models--org--name/trees/${COMMIT}.json`,
   ]);
   expect(readFileSync(join(folder, "models--org--name/refs/main"), "utf8")).toBe(COMMIT);
   expect(readFileSync(join(folder, "CACHEDIR.TAG"), "utf8")).toMatch(

@@ -230,6 +230,28 @@ test("a virtual file of any size has its own bytes at each block, without a disk
   expect((await read(`${BIG - 3}-`)).length).toBe(3);
 });
 
+test.skipIf(process.platform !== "linux")(
+  "what a client has not read is told from what was sent",
+  async () => {
+    const { body } = await request(`${hub.plainUrl("org/big")}/big.safetensors`);
+    const reader = body[Symbol.asyncIterator]();
+    expect((await reader.next()).value.length).toBeGreaterThan(0);
+    let waiting = { bytesSent: 0, unreadBytes: 0 };
+    // Until the kernel's buffers are full.
+    for (
+      let before = -1;
+      before < waiting.bytesSent;
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    ) {
+      before = waiting.bytesSent;
+      waiting = await hub.traffic();
+    }
+    expect(waiting.unreadBytes).toBeGreaterThan(waiting.bytesSent / 4);
+    expect(waiting.unreadBytes).toBeLessThan(waiting.bytesSent + 2 ** 20);
+    body.destroy();
+  },
+);
+
 test("a plain folder has ranges, an ETag of its own, and nothing of a hub", async () => {
   const response = await get(`${hub.plainUrl("org/open")}/${WEIGHTS}`, { range: "bytes=1-2" });
   expect(response.headers.get("x-repo-commit")).toBeNull();

@@ -94,13 +94,17 @@ test("ranges of any place and length are those of the file, whatever its chunks 
   expect(asked.some((range) => range?.includes(","))).toBe(true);
   expect(asked.some((range) => !range?.includes(","))).toBe(true);
   // Packed and shared chunks: less comes than the file has.
-  const whole = log.slice(0, log.findLastIndex(({ range }) => range === "bytes=0-0"));
+  const whole = log.slice(
+    0,
+    log.findLastIndex(({ range }) => range === "bytes=0-0"),
+  );
   expect(whole.reduce((sum, { bytesSent }) => sum + bytesSent, 0)).toBeLessThan(bytes.length);
 });
 
 test("every token goes where it belongs, and one serves many ranges", async () => {
   const { fetchBytes, weights } = await opened();
-  for (const start of [0, 1_000_000, 2_000_000]) await attempt(fetchBytes, weights, { start, end: start + 9 });
+  for (const start of [0, 1_000_000, 2_000_000])
+    await attempt(fetchBytes, weights, { start, end: start + 9 });
   const log = await hub.log();
   const logins = new Set(log.map(({ origin, login = "none" }) => `${origin} ${login}`));
   expect([...logins].sort()).toEqual(["cas cas", "cdn none", "hub hub"]);
@@ -110,7 +114,10 @@ test("every token goes where it belongs, and one serves many ranges", async () =
 
 test("a cut is a failure that may pass, and what came before it is good", async () => {
   const { fetchBytes, weights } = await opened();
-  for (const fault of [{ kind: "cut", atByte: 200_000 }, { kind: "cut", atByte: 0 }] as const) {
+  for (const fault of [
+    { kind: "cut", atByte: 200_000 },
+    { kind: "cut", atByte: 0 },
+  ] as const) {
     await rules({ on: XORBS, fault, count: 1 });
     const { got, error } = await attempt(fetchBytes, weights, { start: 0, end: 500_000 });
     expect(error).toMatchObject({ kind: "temporary", facts: { retryable: true } });

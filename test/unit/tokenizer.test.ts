@@ -2,27 +2,17 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { openCheckpoint } from "../../tools/checkpoint/open.ts";
 import { DEMO_CHECKPOINT } from "../../tools/demo/embedded.ts";
 import { bytesOfToken } from "../../tools/tokenizer/byte-alphabet.ts";
-import { chatTurn } from "../../tools/tokenizer/chat-turn.ts";
-import { openTokenizer, type Tokenizer } from "../../tools/tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../../tools/tokenizer/tokenizer.ts";
 import { unicodeSpaces } from "../../tools/tokenizer/unicode-spaces.ts";
 import { cli, ROOT } from "../support/cli.ts";
 import { goldenCheckpoint } from "../support/golden.ts";
 import { scratchFolder } from "../support/scratch.ts";
 import { heldoutText, singleNeedles } from "../support/tiny-v4.ts";
+import { tokenizerOf } from "../support/tokenizers.ts";
 
 const folder = scratchFolder();
-
-async function tokenizerOf(path: string): Promise<Tokenizer> {
-  const source = await openCheckpoint(path);
-  try {
-    return await openTokenizer(source);
-  } finally {
-    await source.close();
-  }
-}
 
 const readJson = (...path: string[]): unknown => JSON.parse(readFileSync(join(ROOT, ...path), "utf8"));
 
@@ -146,12 +136,6 @@ describe("special tokens", () => {
       expect(demo.encode(`a${content}b`)).toEqual([...demo.encode("a"), id, ...demo.encode("b")]);
       expect(demo.encode(content.slice(0, -1))).not.toContain(id);
     }
-  });
-
-  test("a chat turn begins with BOS and ends where the answer starts", () => {
-    const ids = demo.encode(chatTurn("Hi"));
-    expect(demo.decode(ids)).toBe("<｜begin▁of▁sentence｜><｜User｜>Hi<｜Assistant｜></think>");
-    expect([ids[0], ids[1], ids.at(-2), ids.at(-1)]).toEqual([0, 1776, 1777, 1779]);
   });
 });
 

@@ -48,18 +48,20 @@ export const planCommand: CommandModule<CommonArgs, Args> = {
     const report = await withPlace(source, { mirror: args.mirror, signal }, ({ name, place, elsewhere }) =>
       makePlan({
         place,
-        ...(elsewhere && {
-          elsewhere: {
-            downloadBytes: elsewhere.repository.files.reduce((sum, { byteLength }) => sum + byteLength, 0),
-            windowBytes,
-            measureRate: () =>
-              measureRate(
-                rangesOf(elsewhere.client),
-                elsewhere.repository.files.map((file) => ({ file })),
-                { jobs: connections, signal },
-              ),
-          },
-        }),
+        // A file:// folder is read at the speed of its disk.
+        ...(elsewhere &&
+          !(typeof place === "object" && place.isLocal) && {
+            elsewhere: {
+              downloadBytes: elsewhere.repository.files.reduce((sum, { byteLength }) => sum + byteLength, 0),
+              windowBytes,
+              measureRate: () =>
+                measureRate(
+                  rangesOf(elsewhere.client),
+                  elsewhere.repository.files.map((file) => ({ file })),
+                  { jobs: connections, signal },
+                ),
+            },
+          }),
         name,
         request: planRequest(args),
         imatrix: args.imatrix,

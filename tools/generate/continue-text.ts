@@ -8,7 +8,7 @@ import { generate } from "../reference/generate.ts";
 import { openModelKernels } from "../reference/model-kernels.ts";
 import type { Numerics } from "../reference/rounding.ts";
 import { cachedLoader } from "../reference/weight-cache.ts";
-import { chatTurn } from "../tokenizer/chat-turn.ts";
+import { encodeChat } from "../tokenizer/chat-encoding.ts";
 import { openTokenizer } from "../tokenizer/tokenizer.ts";
 
 export interface ContinueOptions {
@@ -51,7 +51,9 @@ export async function continueText(options: ContinueOptions): Promise<Continuati
   try {
     const tokenizer = await openTokenizer(source);
     const text = await promptText(options);
-    const plain = tokenizer.encode(chat ? chatTurn(text) : text);
+    const plain = chat
+      ? encodeChat(tokenizer, [{ role: "user", content: text }], { profile: "v4-preview", mode: "nonthink" })
+      : tokenizer.encode(text);
     const { bosId, eosId } = source.config;
     const promptIds = plain[0] === bosId ? plain : [bosId, ...plain];
     const model = referenceModel(source, openModelKernels(threads), numerics);

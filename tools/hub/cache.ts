@@ -1,10 +1,11 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { makeFolder, removeFile, renameDurably, writeFileAtomic } from "../lib/disk.ts";
+import { makeFolder, removeFile, renameDurably } from "../lib/disk.ts";
 import { dataError, usageError } from "../lib/errors.ts";
 import { linkOrPlace } from "../lib/links.ts";
 import { type Destination, etagOf, journalPath } from "./destination.ts";
 import type { RemoteFile, Repository } from "./repository.ts";
+import { writeSharedFile } from "./shared-file.ts";
 import { checkFileName, checkRevision } from "./source-names.ts";
 import { writeTreeListing } from "./tree-listing.ts";
 
@@ -72,7 +73,7 @@ export function cacheDestination(cacheFolder: string, repository: Repository): D
       if (revision === commit) return;
       checkRevision(revision);
       const path = join(store, "refs", ...revision.split("/"));
-      if ((await readRef(path)) !== commit) await writeFileAtomic(path, new TextEncoder().encode(commit));
+      if ((await readRef(path)) !== commit) await writeSharedFile(path, commit, store);
     },
   };
 }
@@ -90,5 +91,5 @@ export async function tagFolder(folder: string): Promise<void> {
   const path = join(folder, "CACHEDIR.TAG");
   if ((await sizeOf(path)) !== undefined) return;
   const text = "Signature: 8a477f597d28d172789f06886806bc55\n# A cache that can be filled again.\n";
-  await writeFileAtomic(path, new TextEncoder().encode(text)).catch(() => {});
+  await writeSharedFile(path, text, folder).catch(() => {});
 }

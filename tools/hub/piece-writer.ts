@@ -33,7 +33,11 @@ export function createPieceWriter({ start, buffers, write }: PieceWriterOptions)
   let writing: Promise<void> = Promise.resolve();
 
   const handOn = async (): Promise<void> => {
-    await writing;
+    // The timer and the connection may both wait here: whoever comes second finds another write under way.
+    for (let before: Promise<void> | undefined; before !== writing; ) {
+      before = writing;
+      await before;
+    }
     clearTimeout(timer);
     timer = undefined;
     if (filled === 0) return;

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { makeFolder, writeFileAtomic } from "../lib/disk.ts";
+import { makeFolder } from "../lib/disk.ts";
 import { exists } from "./cached-snapshot.ts";
 import type { RemoteFile } from "./repository.ts";
+import { writeSharedFile } from "./shared-file.ts";
 
 /**
  * Writes what a commit consists of, as Python's huggingface_hub does since 2.0: `trees/COMMIT.json`. Without it Python
@@ -26,7 +27,7 @@ export async function writeTreeListing(
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
   await makeFolder(folder);
-  await writeFileAtomic(path, new TextEncoder().encode(text));
+  await writeSharedFile(path, text, store);
 }
 
 function entryOf({ byteLength: size, sha256, gitSha1, xetHash }: RemoteFile) {

@@ -144,9 +144,15 @@ export async function renameDurably(from: string, to: string): Promise<void> {
   }
 }
 
-/** Writes a small file whole: temporary name, sync, rename. What a killed writer left is written over. */
-export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
-  const partial = `${path}.partial`;
+/**
+ * Writes a small file whole: temporary name, sync, rename. What a killed writer left is written over. Where several
+ * processes may write the same file at the same time each needs a temporary name of its own, `partial`.
+ */
+export async function writeFileAtomic(
+  path: string,
+  bytes: Uint8Array,
+  partial = `${path}.partial`,
+): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
     const handle = await open(partial, "w");

@@ -113,7 +113,7 @@ export const MAX_FAILURES = 8;
 export const MAX_PAUSE_MS = 60_000;
 
 /** A server that asks for more patience than this is asked again by the next run, not by this one. */
-export const MAX_RETRY_AFTER_MS = 3_600_000;
+export const MAX_RETRY_AFTER_MS = 600_000;
 
 /** One page of a listing has 1,000 files in about 300 KB. */
 export const MAX_LISTING_PAGE_BYTES = 16 * MiB;
@@ -135,3 +135,25 @@ export const MAX_FILE_BYTES = 2 ** 50;
 
 /** A read of a file:// source: large enough to hide its cost, small beside the window of a transfer. */
 export const LOCAL_CHUNK_BYTES = MiB;
+
+/** Characters of one event of a stream: a token with its log-probabilities has some hundred. */
+export const MAX_EVENT_CHARS = 16 * MiB;
+
+/** Characters of one reply: 384K tokens, the longest that any server gives, are about 2 million. */
+export const MAX_REPLY_CHARS = 64 * MiB;
+
+/** Bytes of an answer that is no reply (a list of models, an error): OpenRouter's list of models is about 1 MB. */
+export const MAX_ANSWER_BYTES = 16 * MiB;
+
+/** A key and nothing else: the longest ones are signed tokens of a few KiB. */
+export const MAX_API_KEY_BYTES = 16_384;
+
+/** Nesting of JSON in a prompt: tool schemas and arguments have a dozen levels; Python gives up at about a thousand. */
+export const MAX_JSON_DEPTH = 500;
+
+/** A file of chat messages: a million tokens of text are about 5 MB. */
+export const MAX_MESSAGES_BYTES = 64 * MiB;
+
+/** Words whose ids are kept, and their longest: a million tokens of prose have some 50,000 different words. */
+export const MAX_CACHED_WORDS = 262_144;
+export const MAX_CACHED_WORD = 64;

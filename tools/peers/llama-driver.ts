@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { writeFileAtomic } from "../lib/disk.ts";
 import { V4Error } from "../lib/errors.ts";
-import { buildDriver, LLAMA_RELEASE } from "./llama-libraries.ts";
+import { buildDriver, LLAMA_RELEASE, linkFlags } from "./llama-libraries.ts";
 
 const run = promisify(execFile);
 
@@ -28,10 +28,7 @@ export async function withDriver<T>(
   const folder = await mkdtemp(join(tmpdir(), "v4kit-llama-"));
   try {
     const driver = join(folder, name);
-    const shared = ["libllama.v0.5.0.so", "libggml.v0.5.0.so", "libggml-base.so"].map((library) =>
-      join(libraries, library),
-    );
-    await buildDriver(name, driver, [...shared, `-Wl,-rpath,${libraries}`, "-Wl,--allow-shlib-undefined"]);
+    await buildDriver(name, driver, linkFlags(libraries));
     await writeFileAtomic(join(folder, "tokens.i32"), new Uint8Array(Int32Array.from(tokens).buffer));
     const { stdout } = await run(driver, [libraries, gguf, join(folder, "tokens.i32"), ...more(folder)]);
     return await use(stdout, folder);

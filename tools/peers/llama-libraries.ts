@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { PACKAGE_ROOT } from "../lib/package-root.ts";
 
@@ -17,8 +17,15 @@ export function findLlamaLibraries(): string | undefined {
   return (stated ? [stated] : installed).find((folder) => existsSync(join(folder, "libllama.v0.5.0.so")));
 }
 
-/** Compiles one of the small C drivers in this folder to `program`. */
+/** What links a driver with the libraries in a folder. */
+export const linkFlags = (libraries: string): readonly string[] => [
+  ...["libllama.v0.5.0.so", "libggml.v0.5.0.so", "libggml-base.so"].map((name) => join(libraries, name)),
+  `-Wl,-rpath,${libraries}`,
+  "-Wl,--allow-shlib-undefined",
+];
+
+/** Compiles a small C driver, of this folder unless `name` is a path, to `program`. */
 export async function buildDriver(name: string, program: string, flags: readonly string[]): Promise<void> {
-  const source = join(PACKAGE_ROOT, "tools/peers", `${name}.c`);
+  const source = resolve(PACKAGE_ROOT, "tools/peers", `${name}.c`);
   await promisify(execFile)(process.env.CC ?? "cc", ["-O1", "-o", program, source, ...flags]);
 }

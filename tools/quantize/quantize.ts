@@ -112,10 +112,11 @@ async function run(stage: Stage): Promise<QuantizeResult> {
     // Without a record nobody knows what an unfinished file holds.
     if (journal.finished.size === 0) await discardUnfinished(place);
     if (journal.finished.size === countPieces(files)) await unnameOutputs(place, files);
+    const sourceBytes = [...source.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
     await checkOutputs(place, files, {
       force: options.force,
       sources: source.isLocal ? source.files : [],
-      scratchBytes: options.stream?.windowBytes ?? 0,
+      scratchBytes: Math.min(options.stream?.windowBytes ?? 0, sourceBytes),
     });
     const outcome = await convert(stage, journal, head);
     await journal.remove();

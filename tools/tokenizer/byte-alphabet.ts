@@ -18,3 +18,9 @@ const BYTES = alphabet();
 /** The bytes that a token of the vocabulary stands for; a character outside the alphabet stands for nothing. */
 export const bytesOfToken = (token: string): Uint8Array =>
   Uint8Array.from([...token].flatMap((character) => BYTES.get(character) ?? []));
+
+const CHARACTERS = Array.from(BYTES.keys());
+
+/** Bytes in the letters of the alphabet. */
+export const tokenOfBytes = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => CHARACTERS[byte]).join("");

@@ -4,11 +4,19 @@ import { MAX_TOKENIZER_BYTES } from "../lib/limits.ts";
 import { bytesOfToken } from "./byte-alphabet.ts";
 import { parseTokenizerJson, type TokenizerJson } from "./tokenizer-json.ts";
 import { unicodeSpaces } from "./unicode-spaces.ts";
+import { createWordEncoder, type WordEncoder } from "./word-encoder.ts";
 
 /** Byte-level BPE of a checkpoint. Nothing is added to a text: the chat encoding writes BOS itself. */
 export interface Tokenizer {
   readonly vocabSize: number;
+  /** Ids of a text in which the spelling of an added token is that token. */
   encode(text: string): number[];
+  /** Ids of a text in which no spelling is a control token. */
+  encodeText(text: string): number[];
+  /** How many ids `encodeText` gives; the words of a text are encoded once, so long texts are cheap. */
+  countText(text: string): number;
+  /** The id of an added token; a tokenizer without it is refused. */
+  controlId(token: string): number;
   decode(ids: readonly number[]): string;
   /** Decodes ids as they come; bytes of an unfinished character wait for the rest. */
   decodeStream(): { push(id: number): string; end(): string };
@@ -39,14 +47,21 @@ export async function openTokenizer(source: TokenizerSource): Promise<Tokenizer>
   return tokenizer;
 }
 
+/** Half of a surrogate pair is no character: it becomes U+FFFD before the text is split, not after. */
+const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, "\ufffd");
+
 /** A tokenizer from the content of a tokenizer.json; `file` names it in messages. */
 function createTokenizer(json: TokenizerJson, file: string): Tokenizer {
   const texts: string[] = [];
   for (const [text, id] of Object.entries(json.model.vocab)) texts[id] = text;
   const added = new Map(json.added_tokens.map(({ id, content }) => [id, content]));
+  const ids = new Map(json.added_tokens.map(({ id, content }) => [content, id]));
   let bpe: BpeTokenizer;
+  let words: WordEncoder;
   try {
-    bpe = new BpeTokenizer(unicodeSpaces(json) as object, {});
+    const spaced = unicodeSpaces(json) as object;
+    bpe = new BpeTokenizer(spaced, {});
+    words = createWordEncoder(bpe, spaced);
   } catch (error) {
     throw dataError({ what: `not a tokenizer that can be used: ${(error as Error).message}`, file }, error);
   }
@@ -65,7 +80,14 @@ function createTokenizer(json: TokenizerJson, file: string): Tokenizer {
   };
   return {
     vocabSize: [...added.keys()].reduce((size, id) => Math.max(size, id + 1), texts.length),
-    encode: (text) => bpe.encode(text, { add_special_tokens: false }).ids,
+    encode: (text) => bpe.encode(wellFormed(text), { add_special_tokens: false }).ids,
+    encodeText: (text) => words.encode(wellFormed(text)),
+    countText: (text) => words.count(wellFormed(text)),
+    controlId(token) {
+      const id = ids.get(token);
+      if (id === undefined) throw dataError({ what: `the tokenizer has no token "${token}"`, file });
+      return id;
+    },
     decodeStream,
     decode(ids) {
       const stream = decodeStream();

@@ -58,10 +58,17 @@ function readByPython(cache: string): Reading {
   return JSON.parse(stdout) as Reading;
 }
 
-function downloadByPython(cache: string, revision: string): void {
+function downloadByPython(
+  folder: string,
+  revision: string,
+  place: "cache_dir" | "local_dir" = "cache_dir",
+): void {
   const code =
-    "import sys, huggingface_hub as h; h.snapshot_download(sys.argv[1], revision=sys.argv[2], cache_dir=sys.argv[3])";
-  const result = spawnSync(PYTHON, ["-c", code, CACHES.id, revision, cache], { encoding: "utf8", env });
+    "import sys, huggingface_hub as h; h.snapshot_download(sys.argv[1], revision=sys.argv[2], **{sys.argv[3]: sys.argv[4]})";
+  const result = spawnSync(PYTHON, ["-c", code, CACHES.id, revision, place, folder], {
+    encoding: "utf8",
+    env,
+  });
   expect(result).toMatchObject({ status: 0 });
 }
 
@@ -109,6 +116,17 @@ test.skipIf(!version)("we find what Python wrote, and have nothing to fetch", as
   for (const revision of REVISIONS) downloadByUs(cache, revision);
   expect(await fetchedFiles()).toEqual([]);
   expect(describeTree(cache)).toEqual(before);
+});
+
+test.skipIf(!version)("a plain folder is taken over in both directions", async () => {
+  const [ours, python] = ["local-ours", "local-python"].map((name) => join(scratch, name));
+  const args = (folder: string): string[] => ["download", CACHES.id, "--local-dir", folder, "--json"];
+  expect(cli(args(ours), { env: hub.env })).toMatchObject({ code: 0 });
+  downloadByPython(python, "main", "local_dir");
+  await hub.clearLog();
+  expect(cli(args(python), { env: hub.env })).toMatchObject({ code: 0 });
+  downloadByPython(ours, "main", "local_dir");
+  expect(await fetchedFiles()).toEqual([]);
 });
 
 test.skipIf(!version)(
