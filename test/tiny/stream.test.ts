@@ -110,7 +110,7 @@ test("what a stream began goes on with a snapshot in the cache, without a networ
     signal: interrupted.signal,
   });
   await Promise.all([expect(begun).rejects.toThrow("halfway"), halfway()]);
-  const { commit } = await withRepository(hub, ID, async (repository) => repository);
+  const { commit } = await withRepository(hub, { id: ID }, async (repository) => repository);
   await hub.clearLog();
   const { resumed } = await convert({ source: snapshotOf(commit as string), recipe, out });
   expect(resumed).toBeGreaterThan(0);
@@ -127,4 +127,17 @@ test("a repository whose file changes under its commit is refused, and nothing g
   const failure = await failureOf(convertStreamed({ hub, id: ID, recipe: "lossless-4", out }));
   expect(failure).toMatch(/^65 .*model-00003-of-\d+.safetensors.*expected.*found/);
   expect(existsSync(out)).toBe(false);
+});
+
+test("a mirror gives the same bytes, and less is proved of them", async () => {
+  const out = fresh("model.gguf");
+  await convertStreamed({ hub, id: ID, mirror: hub.plainUrl(ID), recipe: "lossless-4", out });
+  expect(identityOf(out)).toEqual(await identityHere("lossless-4"));
+  const { streamed, revision } = provenanceOf(out);
+  expect(streamed?.commit).toBe(revision);
+  expect(streamed?.verified).toContain("range and total length of every answer");
+  expect(streamed?.unverified).toEqual([
+    "SHA-256 of the shards",
+    "that all answers are of one version of the files",
+  ]);
 });

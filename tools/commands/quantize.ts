@@ -90,7 +90,7 @@ async function convert(
   signal: AbortSignal,
 ): Promise<QuantizeResult> {
   const { sourceDigest } = await import("../checkpoint/source-identity.ts");
-  const { streamRepository } = await import("../hub/stream.ts");
+  const { isAtHub, streamRepository } = await import("../hub/stream.ts");
   const { choosePlan } = await import("../plan/choose-plan.ts");
   const { artefactName } = await import("../quantize/place.ts");
   const { quantize } = await import("../quantize/quantize.ts");
@@ -101,6 +101,7 @@ async function convert(
     place,
     ...(elsewhere && {
       stream: {
+        from: isAtHub(elsewhere.client, elsewhere.repository) ? "hub" : "other",
         windowBytes,
         open: (reads, path) =>
           streamRepository(elsewhere.client, elsewhere.repository, {

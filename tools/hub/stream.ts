@@ -28,7 +28,8 @@ export async function streamRepository(
     ...retry
   }: StreamOptions & { reads: AsyncIterable<PlannedRead>; path: string },
 ): Promise<StreamWindow> {
-  const files = new Map(repository.files.map((file) => [file.name, asStreamed(client, file)]));
+  const isListed = isAtHub(client, repository);
+  const files = new Map(repository.files.map((file) => [file.name, asStreamed(file, isListed)]));
   const units = await planUnits(reads, unitLimits(windowBytes, connections));
   const totalBytes = units.reduce((sum, { start, end }) => sum + end - start, 0);
   return openWindow({
@@ -49,11 +50,15 @@ export async function streamRepository(
  * Of a file of the Hub each link is asked for by its listed hash. Of one anywhere else only its name tells versions
  * apart, and no hash will judge the whole: without one, ranges under two names are never mixed.
  */
-function asStreamed({ settings }: HttpClient, file: RemoteFile): RemoteFile {
-  if (file.url.startsWith(`${settings.endpoint}/`)) return file;
+function asStreamed(file: RemoteFile, isListed: boolean): RemoteFile {
+  if (isListed) return file;
   const { name, byteLength, url } = file;
   return { name, byteLength, url };
 }
+
+/** Whether the Hub itself says which file every answer is of, and not a mirror or a plain server. */
+export const isAtHub = ({ settings }: HttpClient, { id, files }: Repository): boolean =>
+  files.every(({ url }) => url.startsWith(`${settings.endpoint}/${id}/resolve/`));
 
 /** Every connection has a unit, and as many wait; half of the window is for what will be read again. */
 function unitLimits(windowBytes: number, connections: number): UnitLimits {

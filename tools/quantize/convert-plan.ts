@@ -46,8 +46,8 @@ export interface ConvertOptions {
   /** Pieces that are in the files already. */
   readonly finished: ReadonlyMap<number, PieceRecord>;
   readonly workers: number;
-  /** The source is elsewhere, and the records shall say so. */
-  readonly streamed?: boolean;
+  /** Where the source is read from by ranges, for the records. */
+  readonly streamed?: PieceRecord["streamed"] | undefined;
   readonly progress: ProgressReporter;
   readonly signal?: AbortSignal | undefined;
   /** Workers that are running already and go on afterwards; else the conversion has its own. */
@@ -92,7 +92,7 @@ export async function convertPlan(options: ConvertOptions): Promise<ReadonlyMap<
       if (run.failure !== undefined) break;
       const job = convertPiece(run, placed, slab)
         .then(async (made) => {
-          const record = { ...made, ...(options.streamed && { streamed: true }) };
+          const record = { ...made, ...(options.streamed && { streamed: options.streamed }) };
           records.set(record.piece, record);
           await journal.record(record);
         })

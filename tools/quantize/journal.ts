@@ -17,8 +17,8 @@ export interface PieceRecord extends RowsStats {
   readonly in: readonly (readonly number[])[];
   readonly global?: number;
   readonly unmeasured?: boolean;
-  /** Its source was read by ranges from elsewhere. */
-  readonly streamed?: boolean;
+  /** Its source was read by ranges from elsewhere: from a Hub, which says whose they are, or from another server. */
+  readonly streamed?: "hub" | "other";
   readonly workedMs: number;
 }
 
@@ -65,7 +65,7 @@ const RECORD = v.object({
   in: v.array(v.array(crc)),
   global: v.optional(number),
   unmeasured: v.optional(v.boolean()),
-  streamed: v.optional(v.boolean()),
+  streamed: v.optional(v.picklist(["hub", "other"])),
   workedMs: number,
 });
 

@@ -161,7 +161,7 @@ async function convert(stage: Stage, journal: Journal, head: JournalHead) {
         records = await convertPlan({
           ...run,
           source: stream.source,
-          streamed: options.stream !== undefined,
+          streamed: options.stream?.from,
           finished,
         });
       } finally {

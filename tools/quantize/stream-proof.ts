@@ -10,8 +10,11 @@ export async function streamProof(
   source: TensorSource,
   records: ReadonlyMap<number, PieceRecord>,
 ): Promise<Manifest["provenance"]["streamed"]> {
-  if (![...records.values()].some(({ streamed }) => streamed)) return undefined;
-  const listed = (await source.fileFacts()).every(({ sha256 }) => sha256 !== undefined);
+  const origins = new Set([...records.values()].map(({ streamed }) => streamed));
+  origins.delete(undefined);
+  if (origins.size === 0) return undefined;
+  const stated = (await source.fileFacts()).every(({ sha256 }) => sha256 !== undefined);
+  const listed = stated && !origins.has("other");
   const { commit } = source;
   return {
     ...(commit && { commit }),
@@ -24,8 +27,8 @@ export async function streamProof(
       "values: none that may not be there",
     ],
     unverified: [
-      listed ? "SHA-256 of the shards" : "SHA-256 of the shards, which nobody stated",
-      ...(commit ? [] : ["that all answers are of one version of the folder"]),
+      stated ? "SHA-256 of the shards" : "SHA-256 of the shards, which nobody stated",
+      ...(listed ? [] : ["that all answers are of one version of the files"]),
     ],
   };
 }

@@ -4,6 +4,7 @@ import { readSchedule, type ScheduleOptions } from "./read-schedule.ts";
 
 /** A source that is read from elsewhere, ahead of the conversion, and never lies here as a whole. */
 export interface Streaming {
+  readonly from: "hub" | "other";
   /** Disk for what was fetched and is not converted yet, at most. */
   readonly windowBytes: number;
   /** Begins to fetch; `path` is where the window may lie. */
