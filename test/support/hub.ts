@@ -17,6 +17,8 @@ import { ROOT } from "./cli.ts";
 export interface TestHub {
   readonly url: string;
   readonly cdnUrl: string;
+  /** The chunk storage's. */
+  readonly casUrl: string;
   /** The host that `third-host` redirects lead to. */
   readonly thirdUrl: string;
   /** A forward proxy for HTTP_PROXY; what passes it is in the log under the origin `proxy`. */
@@ -63,6 +65,7 @@ export async function startHub(repositories: Readonly<Record<string, RepositoryS
   return {
     url: addresses.hub,
     cdnUrl: addresses.cdn,
+    casUrl: addresses.cas,
     thirdUrl: addresses.third,
     proxyUrl: addresses.proxy,
     plainUrl: (id) => `${addresses.hub}/plain/${id}`,

@@ -11,6 +11,7 @@ interface Args extends CommonArgs {
   localDir: string | undefined;
   jobs: number;
   mirror: string | undefined;
+  transfer: "ranges" | "xet";
   dryRun: boolean;
 }
 
@@ -32,12 +33,24 @@ export const downloadCommand: CommandModule<CommonArgs, Args> = {
       .option("local-dir", { type: "string", describe: "a plain folder instead of the cache" })
       .option("jobs", { type: "number", default: 8, describe: "connections at the same time" })
       .option("mirror", { type: "string", describe: "take the bytes from another host with the same paths" })
+      .option("transfer", {
+        choices: ["ranges", "xet"] as const,
+        default: "ranges" as const,
+        describe: "xet: from the Hub's chunk storage, where that is faster",
+      })
       .option("dry-run", {
         type: "boolean",
         default: false,
         describe: "say what would be fetched and how long it takes, write nothing",
       })
-      .nargs({ revision: 1, "cache-dir": 1, "local-dir": 1, jobs: 1, mirror: 1 }) as unknown as Argv<Args>,
+      .nargs({
+        revision: 1,
+        "cache-dir": 1,
+        "local-dir": 1,
+        jobs: 1,
+        mirror: 1,
+        transfer: 1,
+      }) as unknown as Argv<Args>,
   handler: async (args) => {
     const { download } = await import("../hub/download.ts");
     const { remoteSource } = await import("../hub/resolve.ts");
@@ -55,6 +68,7 @@ export const downloadCommand: CommandModule<CommonArgs, Args> = {
       localFolder: args.localDir,
       jobs: args.jobs,
       mirror: args.mirror,
+      transfer: args.transfer,
       dryRun: args.dryRun,
       quiet: args.quiet,
       signal: interruptSignal("the same command goes on where it stopped"),

@@ -32,6 +32,7 @@ export const planCommand: CommandModule<CommonArgs, Args> = {
       .nargs({ imatrix: 1, out: 1 }) as unknown as Argv<Args>,
   handler: async (args) => {
     const { resolveSource } = await import("../hub/resolve.ts");
+    const { rangesOf } = await import("../hub/fetch-range.ts");
     const { measureRate } = await import("../hub/measure-rate.ts");
     const { withPlace } = await import("./open-place.ts");
     const { chooseKernels } = await import("../../kernels/load.ts");
@@ -55,7 +56,7 @@ export const planCommand: CommandModule<CommonArgs, Args> = {
               windowBytes,
               measureRate: () =>
                 measureRate(
-                  elsewhere.client,
+                  rangesOf(elsewhere.client),
                   elsewhere.repository.files.map((file) => ({ file })),
                   { jobs: connections, signal },
                 ),

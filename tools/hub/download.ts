@@ -4,6 +4,7 @@ import { cacheDestination } from "./cache.ts";
 import type { Destination } from "./destination.ts";
 import { checkSpace, type DownloadPlan, type PlannedFile, planDownload } from "./download-plan.ts";
 import { createDownloadProgress } from "./download-progress.ts";
+import { type RangeFetcher, rangesOf } from "./fetch-range.ts";
 import { type HttpClient, openHttpClient } from "./http-client.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { localDestination } from "./local-folder.ts";
@@ -13,6 +14,7 @@ import { listRepository, type RemoteFile, type Repository } from "./repository.t
 import { hubSettings } from "./settings.ts";
 import { isFolderAddress } from "./source-names.ts";
 import { type TransferredFile, transferFiles } from "./transfer.ts";
+import { xetRanges } from "./xet.ts";
 
 export interface DownloadOptions {
   /** `org/name`, or the address of a folder. */
@@ -27,6 +29,8 @@ export interface DownloadOptions {
   /** Connections at the same time, over all files. */
   readonly jobs?: number | undefined;
   readonly mirror?: string | undefined;
+  /** `xet`: what the chunk storage behind the Hub has comes from there. Default `ranges`: of files, from the Hub or a mirror. */
+  readonly transfer?: "ranges" | "xet" | undefined;
   readonly dryRun?: boolean;
   readonly quiet?: boolean;
   readonly signal?: AbortSignal;
@@ -82,6 +86,8 @@ const DEFAULT_JOBS = 8;
  */
 export async function download(options: DownloadOptions): Promise<DownloadResult> {
   const { jobs = DEFAULT_JOBS, env = process.env } = options;
+  if (options.transfer === "xet" && options.mirror !== undefined)
+    throw usageError({ what: "a mirror has files, not chunks", found: "--mirror and --transfer xet" });
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_CONNECTIONS)
     throw usageError({ what: "--jobs", expected: `1 to ${MAX_CONNECTIONS}`, found: String(jobs) });
   for (let isLast = false; ; isLast = true) {
@@ -118,8 +124,9 @@ async function downloadWith(
   const destination = destinationOf(client, repository, options);
   const plan = await planDownload({ repository, destination, include });
   const missing = plan.files.filter(({ state }) => state === "partial" || state === "missing");
+  const fetchBytes = bytesFrom(client, plan, options);
   if (options.dryRun) {
-    const bytesPerSecond = await measureRate(client, missing, { jobs, signal });
+    const bytesPerSecond = await measureRate(fetchBytes, missing, { jobs, signal });
     options.onPlan?.(plan, bytesPerSecond);
     return resultOf({ plan, status: "dry run", transferred: [], startedMs, bytesPerSecond });
   }
@@ -140,6 +147,7 @@ async function downloadWith(
     if (missing.length > 0)
       transferred = await transferFiles({
         client,
+        fetchBytes,
         destination,
         files: missing.map(({ file }) => file),
         connections: jobs,
@@ -171,6 +179,22 @@ function destinationOf(
   return localFolder === undefined
     ? cacheDestination(cacheFolder ?? settings.cacheFolder, repository)
     : localDestination(localFolder, repository);
+}
+
+/** How bytes are fetched; says what the chunk storage does not have. */
+function bytesFrom(
+  client: HttpClient,
+  { repository, files }: DownloadPlan,
+  { transfer, onLine = () => {} }: DownloadOptions,
+): RangeFetcher {
+  if (transfer !== "xet") return rangesOf(client);
+  const missing = files.filter(({ state }) => state === "partial" || state === "missing");
+  const others = missing.filter(({ file }) => file.xetHash === undefined).map(({ file }) => file.name);
+  if (others.length > 0)
+    onLine(
+      `not in the chunk storage, so fetched by ranges: ${others.length} of ${missing.length} files (${others.slice(0, 3).join(", ")}${others.length > 3 ? ", …" : ""})`,
+    );
+  return xetRanges(client, repository);
 }
 
 interface Outcome {

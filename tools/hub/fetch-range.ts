@@ -17,6 +17,15 @@ export interface ByteRange {
 /** Takes bytes that belong at `position`; the view is the receiver's to keep. */
 export type BytesSink = (bytes: Uint8Array, position: number) => void | Promise<void>;
 
+/** One attempt to get a range of a file, wherever its bytes come from. */
+export type RangeFetcher = (file: RemoteFile, range: ByteRange, onBytes: BytesSink) => Promise<void>;
+
+/** Ranges of files as they lie at the Hub, a mirror or in a folder. */
+export const rangesOf =
+  (client: HttpClient): RangeFetcher =>
+  (file, range, onBytes) =>
+    fetchRange(client, file, range, onBytes);
+
 /**
  * One attempt to get the bytes [start, end) of a file, in order. Whatever is not exactly that range of that file is
  * refused before its bytes are handed on; bytes handed on before a cut or stall are good. No more is read while `onBytes`

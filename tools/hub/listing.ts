@@ -9,6 +9,7 @@ export interface ListedEntry {
   readonly path: string;
   readonly size: number;
   readonly oid?: string;
+  readonly xetHash?: string;
   readonly lfs?: { readonly oid: string; readonly size: number };
 }
 
@@ -42,16 +43,18 @@ export async function checkedFiles(
     for (const parent of parentsOf(name)) folders.add(parent);
     if (entry.type === "directory") folders.add(name);
     if (entry.type !== "file") continue;
-    const { size, lfs, oid } = entry;
+    const { size, lfs, oid, xetHash } = entry;
     if (!Number.isSafeInteger(size) || size < 0 || size > MAX_FILE_BYTES) refuse("a size", name, size);
     if (lfs && lfs.size !== size) refuse("two sizes", name, `${size} and ${lfs.size}`);
     if (lfs && !/^[0-9a-f]{64}$/.test(lfs.oid)) refuse("no SHA-256 of an LFS file", name, lfs.oid);
     if (!lfs && oid !== undefined && !/^[0-9a-f]{40}$/.test(oid)) refuse("no git hash", name, oid);
+    if (xetHash !== undefined && !/^[0-9a-f]{64}$/.test(xetHash)) refuse("no Xet hash", name, xetHash);
     files.set(name, {
       name,
       byteLength: size,
       url: urlOf(name),
       ...(lfs ? { sha256: lfs.oid } : oid !== undefined && { gitSha1: oid }),
+      ...(xetHash !== undefined && { xetHash }),
     });
     if (files.size > MAX_LISTED_FILES) refuse(`more than ${MAX_LISTED_FILES} files`, name);
   }

@@ -1,12 +1,11 @@
 import { PROBE_BYTES } from "../lib/limits.ts";
-import { fetchRange } from "./fetch-range.ts";
-import type { HttpClient } from "./http-client.ts";
+import type { RangeFetcher } from "./fetch-range.ts";
 import type { RemoteFile } from "./repository.ts";
 import { retrying } from "./retry.ts";
 
 /** Bytes per second over the beginning of the largest of some files; what comes is thrown away. */
 export async function measureRate(
-  client: HttpClient,
+  fetchBytes: RangeFetcher,
   files: readonly { readonly file: RemoteFile }[],
   { jobs, signal }: { readonly jobs: number; readonly signal: AbortSignal },
 ): Promise<number | undefined> {
@@ -18,7 +17,7 @@ export async function measureRate(
   await Promise.all(
     Array.from({ length: Math.ceil(total / share) }, (_, i) => {
       const range = { start: i * share, end: Math.min(total, (i + 1) * share), signal };
-      return retrying(() => fetchRange(client, largest, range, () => {}), { what: largest.name, signal });
+      return retrying(() => fetchBytes(largest, range, () => {}), { what: largest.name, signal });
     }),
   );
   return Math.round((1000 * total) / Math.max(1, performance.now() - startedMs));

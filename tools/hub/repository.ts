@@ -19,6 +19,8 @@ export interface RemoteFile {
   readonly sha256?: string;
   /** Git blob hash of other files. */
   readonly gitSha1?: string;
+  /** Name in the chunk storage (Xet), where that has it. */
+  readonly xetHash?: string;
 }
 
 /** A repository at one commit, or a plain folder, which has none. Its files are in the order of their names. */

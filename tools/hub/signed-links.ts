@@ -47,5 +47,6 @@ export async function askForRange(
   }
 }
 
-const isExpiry = (error: unknown): error is RequestError =>
+/** Whether storage refused a link that may have served before. */
+export const isExpiry = (error: unknown): error is RequestError =>
   error instanceof RequestError && EXPIRED.includes(error.facts.status);

@@ -6,7 +6,7 @@ import { MAX_UNHASHED_FILES } from "../lib/limits.ts";
 import { distModule } from "../lib/package-root.ts";
 import type { Span } from "./byte-ranges.ts";
 import { type Destination, etagOf, partialPath } from "./destination.ts";
-import { fetchRange } from "./fetch-range.ts";
+import type { RangeFetcher } from "./fetch-range.ts";
 import type { HttpClient } from "./http-client.ts";
 import { type Mended, verifyAndMend } from "./mend-file.ts";
 import { createPieceWriter, pieceBuffers } from "./piece-writer.ts";
@@ -36,6 +36,8 @@ export interface TransferListener {
 
 export interface TransferOptions {
   readonly client: HttpClient;
+  /** Where the bytes come from. */
+  readonly fetchBytes: RangeFetcher;
   readonly destination: Destination;
   /** In the order in which they are fetched. */
   readonly files: readonly RemoteFile[];
@@ -54,7 +56,7 @@ const LOOK_MS = 300;
  * is fetching comes last. What is written stays when this fails.
  */
 export async function transferFiles(options: TransferOptions): Promise<TransferredFile[]> {
-  const { client, destination, connections, listener } = options;
+  const { client, fetchBytes, destination, connections, listener } = options;
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
   // Every request listens.
@@ -182,7 +184,7 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
     try {
       await retrying(
         (progressed) =>
-          fetchRange(client, transfer.file, { start, end: span.end, signal }, (bytes) => {
+          fetchBytes(transfer.file, { start, end: span.end, signal }, (bytes) => {
             start += bytes.length;
             progressed();
             return writer.add(bytes);

@@ -16,7 +16,7 @@ export async function writeTreeListing(
 ): Promise<void> {
   const folder = join(store, "trees");
   const path = join(folder, `${commit}.json`);
-  // A commit never changes; what Python wrote may say more (its hashes of Xet).
+  // A commit never changes; what is there is as good as ours.
   if (await exists(path)) return;
   const listing = {
     format_version: 1,
@@ -30,10 +30,10 @@ export async function writeTreeListing(
   await writeSharedFile(path, text, store);
 }
 
-function entryOf({ byteLength: size, sha256, gitSha1 }: RemoteFile) {
+function entryOf({ byteLength: size, sha256, gitSha1, xetHash }: RemoteFile) {
   if (sha256 === undefined) return { size, blob_id: gitSha1 };
   // What git keeps of a file in LFS is a pointer to it.
   const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize ${size}\n`;
   const blob_id = createHash("sha1").update(`blob ${pointer.length}\0${pointer}`).digest("hex");
-  return { size, blob_id, lfs_sha256: sha256, lfs_size: size };
+  return { size, blob_id, lfs_sha256: sha256, lfs_size: size, xet_hash: xetHash };
 }

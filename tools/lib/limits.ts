@@ -118,6 +118,9 @@ export const MAX_RETRY_AFTER_MS = 600_000;
 /** One page of a listing has 1,000 files in about 300 KB. */
 export const MAX_LISTING_PAGE_BYTES = 16 * MiB;
 
+/** What the chunk storage says of 32 MiB of a file: a term and an address for every chunk would be some 2 MB. */
+export const MAX_RECONSTRUCTION_BYTES = 16 * MiB;
+
 /** A server that gives empty pages for ever must come to an end. */
 export const MAX_LISTING_PAGES = 200;
 
