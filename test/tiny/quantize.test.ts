@@ -242,9 +242,9 @@ function intoCache(checkpoint: string, cache: string, repository: string): void 
 }
 
 test("a Hub id or variant is found in the cache, or named as not downloaded", () => {
-  const env = { HF_HUB_CACHE: join(folder, "hub") };
+  const env = { HF_HUB_CACHE: join(folder, "hub"), HF_HUB_OFFLINE: "1" };
   const missing = cli(["inspect", "--variant", "flash"], { env });
-  expect(missing.code).toBe(66);
+  expect(missing.code).toBe(69);
   expect(missing.stderr).toContain("deepseek-ai/DeepSeek-V4-Flash is not in the Hugging Face cache");
   intoCache(official, env.HF_HUB_CACHE, "deepseek-ai/DeepSeek-V4-Flash");
   const home = join(folder, "working-directory");
@@ -259,7 +259,7 @@ test("a Hub id or variant is found in the cache, or named as not downloaded", ()
   ]);
   for (const name of ["deepseek-ai/DeepSeek-V4-Flash", "deepseek-ai/DeepSeek-V4-Flash@0123abcd"])
     expect(cli(["inspect", name], { env }).code).toBe(0);
-  expect(cli(["inspect", "deepseek-ai/DeepSeek-V4-Flash@v2"], { env }).code).toBe(66);
+  expect(cli(["inspect", "deepseek-ai/DeepSeek-V4-Flash@v2"], { env }).code).toBe(69);
 });
 
 test("flags can come from a YAML file, and an artefact can be inspected like a checkpoint", () => {

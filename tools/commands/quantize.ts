@@ -1,6 +1,7 @@
 import type { Argv, CommandModule } from "yargs";
 import type { QuantizeResult } from "../quantize/describe.ts";
-import type { Place } from "./open-place.ts";
+import type { Streaming } from "../quantize/stream.ts";
+import type { Elsewhere, Place } from "./open-place.ts";
 import { type CommonArgs, printResult } from "./output.ts";
 import { type PlanArgs, planRequest, withPlan } from "./plan-args.ts";
 import { type RemoteArgs, withRemote, withSource } from "./source-args.ts";
@@ -90,25 +91,13 @@ async function convert(
   signal: AbortSignal,
 ): Promise<QuantizeResult> {
   const { sourceDigest } = await import("../checkpoint/source-identity.ts");
-  const { isAtHub, streamRepository } = await import("../hub/stream.ts");
   const { choosePlan } = await import("../plan/choose-plan.ts");
   const { artefactName } = await import("../quantize/place.ts");
   const { quantize } = await import("../quantize/quantize.ts");
   const request = planRequest(args);
-  const [windowBytes, connections] = [windowBytesOf(args), connectionsOf(args)];
-  const onRetry = sayer(args);
   return quantize({
     place,
-    ...(elsewhere && {
-      stream: {
-        from: isAtHub(elsewhere.client, elsewhere.repository) ? "hub" : "other",
-        windowBytes,
-        open: (reads, path) =>
-          streamRepository(elsewhere.client, elsewhere.repository, {
-            ...{ reads, path, windowBytes, connections, signal, onRetry },
-          }),
-      },
-    }),
+    ...(elsewhere && { stream: await streamFrom(args, elsewhere, signal) }),
     planFor: (census, source) => choosePlan(census, request, sourceDigest(source)),
     out: args.out ?? ((plan) => artefactName(name, plan)),
     imatrix: args.imatrix,
@@ -120,4 +109,14 @@ async function convert(
     signal,
     onWarning: sayer(args),
   });
+}
+
+async function streamFrom(args: Args, { client, repository }: Elsewhere, signal: AbortSignal) {
+  const { isAtHub, streamRepository } = await import("../hub/stream.ts");
+  const [windowBytes, connections] = [windowBytesOf(args), connectionsOf(args)];
+  const open: Streaming["open"] = (reads, path) =>
+    streamRepository(client, repository, {
+      ...{ reads, path, windowBytes, connections, signal, onRetry: sayer(args) },
+    });
+  return { from: isAtHub(client, repository) ? "hub" : "other", windowBytes, open } satisfies Streaming;
 }

@@ -1,6 +1,5 @@
 import { usageError } from "../lib/errors.ts";
-import { type DownloadOptions, download } from "./download.ts";
-import { renderDownloadPlan } from "./render-download.ts";
+import type { DownloadOptions } from "./download.ts";
 import { type ResolvedSource, resolveLocal, resolveSource, type SourceChoice } from "./resolve.ts";
 import { isFolderAddress } from "./source-names.ts";
 
@@ -31,6 +30,9 @@ export async function ensureDownloaded(
       next: `give --stream, or download it first: v4kit download ${id} --local-dir FOLDER`,
     });
   }
+  // What touches the network takes longer to load than a source that is here needs.
+  const { download } = await import("./download.ts");
+  const { renderDownloadPlan } = await import("./render-download.ts");
   const wanted = { ...options, id, revision, onLine: (line: string) => onText(`v4kit: ${line}`) };
   // Only a dry run measures the rate, and who waits for hours wants to know how many.
   await download({
