@@ -1,6 +1,7 @@
 import { usageError, V4Error } from "../lib/errors.ts";
 import { MAX_CONNECTIONS } from "../lib/limits.ts";
 import { cacheDestination } from "./cache.ts";
+import { cachedRepository, checkWhole } from "./cached-repository.ts";
 import type { Destination } from "./destination.ts";
 import { checkSpace, type DownloadPlan, type PlannedFile, planDownload } from "./download-plan.ts";
 import { createDownloadProgress } from "./download-progress.ts";
@@ -115,14 +116,22 @@ async function downloadWith(
   const { revision, mirror, include, jobs, onLine = () => {} } = options;
   const signal = options.signal ?? new AbortController().signal;
   const startedMs = performance.now();
-  const repository = await listRepository(client, options.id, {
-    ...(revision && { revision }),
-    ...(mirror && { mirror }),
-    signal,
-    onRetry: onLine,
-  });
+  const { offline, cacheFolder, endpoint } = client.settings;
+  const fromCache = offline && !isFolderAddress(options.id);
+  const repository = fromCache
+    ? await cachedRepository({
+        cacheFolder: options.cacheFolder ?? cacheFolder,
+        ...{ endpoint, id: options.id, revision: revision || "main" },
+      })
+    : await listRepository(client, options.id, {
+        ...(revision && { revision }),
+        ...(mirror && { mirror }),
+        signal,
+        onRetry: onLine,
+      });
   const destination = destinationOf(client, repository, options);
   const plan = await planDownload({ repository, destination, include });
+  if (fromCache) checkWhole(plan);
   const missing = plan.files.filter(({ state }) => state === "partial" || state === "missing");
   const fetchBytes = bytesFrom(client, plan, options);
   if (options.dryRun) {
@@ -157,7 +166,7 @@ async function downloadWith(
   } finally {
     progress.stop();
   }
-  await destination.finish();
+  if (!fromCache) await destination.finish();
   const fetchedBytes = transferred.reduce((sum, file) => sum + file.fetchedBytes, 0);
   const seconds = (performance.now() - transferStartedMs) / 1000;
   return resultOf({
