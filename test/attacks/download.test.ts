@@ -83,6 +83,18 @@ test.skipIf(!canMount)("a read-only cache that has everything will do", async ()
   expect(JSON.parse(again.stdout)).toMatchObject({ status: "up to date" });
 });
 
+test("offline, a whole cache is up to date; of one that is not the missing files are named", async () => {
+  const cache = freshCache();
+  expect(run(cache, ["--include", "*.json"]).code).toBe(0);
+  await hub.clearLog();
+  const offline = { HF_HUB_OFFLINE: "1" };
+  const part = run(cache, ["--include", "*.json", "--json"], offline);
+  expect([part.code, part.stderr]).toEqual([0, ""]);
+  expect(JSON.parse(part.stdout)).toMatchObject({ status: "up to date", revision: "main" });
+  expectRefusal(run(cache, [], offline), 69, "HF_HUB_OFFLINE", `no ${SHARDS[0]}, ${SHARDS[1]}`);
+  expect(await hub.log()).toEqual([]);
+});
+
 test("a cache that is a file, and one nobody may write to", () => {
   const file = join(scratch, "file");
   writeFileSync(file, "");
@@ -148,6 +160,15 @@ test("two processes on one cache share the work", async () => {
   await expectWhole(cache);
   const sent = (await hub.bytesSent(SHARDS[0])) + (await hub.bytesSent(SHARDS[1]));
   expect(sent).toBe(TOTAL);
+});
+
+test("two processes on one folder share the work", async () => {
+  const local = join(freshCache(), "local");
+  await hub.control({ bytesPerSecond: 16 * MiB });
+  const args = ["org/model", "--jobs", "2", "--quiet", "--local-dir", local];
+  const both = [1, 2].map(() => startDownload(args, envOf(freshCache())));
+  for (const { ended } of both) expect(await ended).toEqual({ code: 0, stderr: "" });
+  expect((await hub.bytesSent(SHARDS[0])) + (await hub.bytesSent(SHARDS[1]))).toBe(TOTAL);
 });
 
 test("the table says what will be fetched and what is here; a dry run measures and writes nothing", async () => {
