@@ -200,6 +200,7 @@ test("a local folder gets plain files, and is up to date the second time", async
 test("flags that make no sense", () => {
   const cache = freshCache();
   expectRefusal(run(cache, ["--jobs", "0"]), 64, "--jobs (expected 1 to 64, found 0)");
+  expectRefusal(run(cache, ["--include"]), 64, "--include (expected a pattern");
   expectRefusal(run(cache, ["--revision", "no-such-branch"]), 66);
   // The Hub says 401 of a repository that is not there, so that nobody learns which private ones are.
   expectRefusal(cli(["download", "org/none", "--quiet"], { env: envOf(cache) }), 77, "org/none");

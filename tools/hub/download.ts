@@ -91,6 +91,8 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     throw usageError({ what: "a mirror has files, not chunks", found: "--mirror and --transfer xet" });
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_CONNECTIONS)
     throw usageError({ what: "--jobs", expected: `1 to ${MAX_CONNECTIONS}`, found: String(jobs) });
+  if (options.include?.length === 0)
+    throw usageError({ what: "--include", expected: 'a pattern such as "*.json"', found: "none" });
   for (let isLast = false; ; isLast = true) {
     const client = openHttpClient(hubSettings(env), {
       env,
