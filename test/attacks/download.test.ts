@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSy
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import type { DownloadResult } from "../../tools/hub/download.ts";
+import type { DownloadResult } from "../../tools/hub/download-result.ts";
 import { lockOutput } from "../../tools/lib/output-lock.ts";
 import { expectRefusal } from "../support/attack.ts";
 import { cli, cliCommand } from "../support/cli.ts";

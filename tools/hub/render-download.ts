@@ -1,7 +1,7 @@
 import { type Column, renderTable } from "../lib/table.ts";
 import { formatBytes, formatCount, formatDuration } from "../lib/units.ts";
-import type { DownloadedFile, DownloadResult } from "./download.ts";
 import type { DownloadPlan, PlannedFile } from "./download-plan.ts";
+import type { DownloadedFile, DownloadResult } from "./download-result.ts";
 import type { Repository } from "./repository.ts";
 
 const COLUMNS: readonly Column[] = [
