@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSy
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import type { DownloadResult } from "../../tools/hub/download.ts";
+import type { DownloadResult } from "../../tools/hub/download-result.ts";
 import { lockOutput } from "../../tools/lib/output-lock.ts";
 import { expectRefusal } from "../support/attack.ts";
 import { cli, cliCommand } from "../support/cli.ts";
@@ -83,6 +83,18 @@ test.skipIf(!canMount)("a read-only cache that has everything will do", async ()
   expect(JSON.parse(again.stdout)).toMatchObject({ status: "up to date" });
 });
 
+test("offline, a whole cache is up to date; of one that is not the missing files are named", async () => {
+  const cache = freshCache();
+  expect(run(cache, ["--include", "*.json"]).code).toBe(0);
+  await hub.clearLog();
+  const offline = { HF_HUB_OFFLINE: "1" };
+  const part = run(cache, ["--include", "*.json", "--json"], offline);
+  expect([part.code, part.stderr]).toEqual([0, ""]);
+  expect(JSON.parse(part.stdout)).toMatchObject({ status: "up to date", revision: "main" });
+  expectRefusal(run(cache, [], offline), 69, "HF_HUB_OFFLINE", `no ${SHARDS[0]}, ${SHARDS[1]}`);
+  expect(await hub.log()).toEqual([]);
+});
+
 test("a cache that is a file, and one nobody may write to", () => {
   const file = join(scratch, "file");
   writeFileSync(file, "");
@@ -151,6 +163,15 @@ test("two processes on one cache share the work", async () => {
   expect(sent).toBe(TOTAL);
 });
 
+test("two processes on one folder share the work", async () => {
+  const local = join(freshCache(), "local");
+  await hub.control({ bytesPerSecond: 16 * MiB });
+  const args = ["org/model", "--jobs", "2", "--quiet", "--local-dir", local];
+  const both = [1, 2].map(() => startDownload(args, envOf(freshCache())));
+  for (const { ended } of both) expect(await ended).toEqual({ code: 0, stderr: "" });
+  expect((await hub.bytesSent(SHARDS[0])) + (await hub.bytesSent(SHARDS[1]))).toBe(TOTAL);
+});
+
 test("the table says what will be fetched and what is here; a dry run measures and writes nothing", async () => {
   const cache = freshCache();
   const dry = cli(["download", "org/model", "--dry-run"], { env: envOf(cache) });
@@ -180,6 +201,7 @@ test("a local folder gets plain files, and is up to date the second time", async
 test("flags that make no sense", () => {
   const cache = freshCache();
   expectRefusal(run(cache, ["--jobs", "0"]), 64, "--jobs (expected 1 to 64, found 0)");
+  expectRefusal(run(cache, ["--include"]), 64, "--include (expected a pattern");
   expectRefusal(run(cache, ["--revision", "no-such-branch"]), 66);
   // The Hub says 401 of a repository that is not there, so that nobody learns which private ones are.
   expectRefusal(cli(["download", "org/none", "--quiet"], { env: envOf(cache) }), 77, "org/none");

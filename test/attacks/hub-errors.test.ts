@@ -5,6 +5,7 @@ import { beforeEach, expect, test } from "vitest";
 import { HUB_TOKENS } from "../fixtures/hub-server/protocol.ts";
 import { expectRefusal } from "../support/attack.ts";
 import { type CliResult, cli, cliCommand } from "../support/cli.ts";
+import { blobsOf } from "../support/downloads.ts";
 import { startHub } from "../support/hub.ts";
 import { FULL, scratchFolder, seededRandom } from "../support/scratch.ts";
 
@@ -106,6 +107,7 @@ test.each(refused)("$name", ({ args, token, code, facts }) => {
   const result = download(args, { HF_TOKEN: token });
   expectRefusal(result, code, ...facts);
   if (token) expect(result.stderr).not.toContain(token);
+  expect(blobsOf(result.cache, args[0])).toEqual([]);
 });
 
 test("offline with an empty cache: exit 69, and nothing is asked", async () => {

@@ -20,7 +20,13 @@ test.each<readonly [string, unknown, RegExp]>([
   ["half a character", [plain("a\ud800b")], /a control character/],
   ["a name longer than a path", [plain("a".repeat(2000))], /more than 1024 bytes/],
   ["a name that is a number", [plain(7)], /no text/],
+  ["git's own folder", [plain("sub/.Git/config")], /git's own folder/],
   ["a folder's way up", [{ type: "directory", path: "../a" }], /a way up/],
+  [
+    "more folders than any repository has",
+    Array.from({ length: 250 }, (_, i) => plain(`${i}${"/d".repeat(500)}`)),
+    /more than 100000 folders/,
+  ],
   ["one name twice", [plain("a"), plain("a")], /a name appears twice/],
   ["a file and a folder of one name", [plain("a"), plain("a/b")], /a file and a folder of one name/],
   [

@@ -11,7 +11,8 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { type DownloadResult, download } from "../../tools/hub/download.ts";
+import { download } from "../../tools/hub/download.ts";
+import type { DownloadResult } from "../../tools/hub/download-result.ts";
 import type { FaultRule } from "../fixtures/hub-server/protocol.ts";
 import { cli } from "../support/cli.ts";
 import { blobsOf, sha256Of, startDownload, untilSent } from "../support/downloads.ts";

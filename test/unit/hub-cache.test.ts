@@ -5,6 +5,8 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  symlinkSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -14,7 +16,9 @@ import { afterEach, expect, test, vi } from "vitest";
 import { cacheDestination } from "../../tools/hub/cache.ts";
 import { type Destination, journalPath, partialPath } from "../../tools/hub/destination.ts";
 import { localDestination } from "../../tools/hub/local-folder.ts";
+import { renderDownloadPlan } from "../../tools/hub/render-download.ts";
 import type { RemoteFile, Repository } from "../../tools/hub/repository.ts";
+import { lockOutput, tryLockOutput } from "../../tools/lib/output-lock.ts";
 import { scratchFolder } from "../support/scratch.ts";
 
 vi.mock("node:fs/promises", async (original) => {
@@ -131,6 +135,39 @@ test.each(["EPERM", "ENOTSUP"])(
   },
 );
 
+test("a link that another process makes at the same moment is as good, one to elsewhere is replaced", async () => {
+  const destination = cacheDestination(fresh(), repository);
+  await bring(destination, shard);
+  const path = join(destination.folder, shard.name);
+  const { ino } = lstatSync(path);
+  await Promise.all([1, 2, 3, 4].map(() => destination.adopt(shard, undefined)));
+  expect(lstatSync(path).ino).toBe(ino);
+  unlinkSync(path);
+  symlinkSync("/etc/hostname", path);
+  await destination.adopt(shard, undefined);
+  expect(await destination.holds(shard)).toBe(true);
+});
+
+test("a lock that was let go is the next one's, however often it is let go", async () => {
+  const path = fresh();
+  const release = await lockOutput(path);
+  await release();
+  await lockOutput(path);
+  await release();
+  expect(await tryLockOutput(path)).toMatchObject({
+    holder: expect.stringContaining(`process ${process.pid}`),
+  });
+});
+
+test("the table of a plain folder begins with its address, said once", () => {
+  const plan = { folder: "", files: [], cachedBytes: 0, partialBytes: 0, missingBytes: 0, freeBytes: 0 };
+  const heading = (of: Repository): string => renderDownloadPlan({ ...plan, repository: of }).split("\n")[0];
+  expect(heading(repository)).toBe("org/name main (012345678901) from https://h/org/name");
+  expect(heading({ ...repository, revision: COMMIT })).toBe(`org/name ${COMMIT} from https://h/org/name`);
+  const { commit: _, ...plain } = repository;
+  expect(heading({ ...plain, id: "https://h/x/", revision: "" })).toBe("https://h/org/name");
+});
+
 test("a link that cannot be made for another reason is an error", async () => {
   const destination = cacheDestination(fresh(), repository);
   symlink.mockRejectedValueOnce(Object.assign(new Error("no"), { code: "EROFS" }));
@@ -145,7 +182,7 @@ test("what has no place in the cache is refused", () => {
   expect(() => cacheDestination("c", repository).unfinished(unknown)).toThrow("--local-dir");
 });
 
-test.each(["../x", "/x", "a/../../x", "a\\..\\x", "", "a//b", "./a"])(
+test.each([".git/config", "a/.GIT/x", "../x", "/x", "a/../../x", "a\\..\\x", "", "a//b", "./a"])(
   "a file named %j is refused",
   async (name) => {
     const file = { ...small, name };

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
-import { resolveLocal, resolveSource } from "../../tools/hub/resolve.ts";
+import { remoteSource, resolveLocal, resolveSource } from "../../tools/hub/resolve.ts";
 import { scratchFolder } from "../support/scratch.ts";
 
 const COMMIT = "c0ffee".padEnd(40, "0");
@@ -93,6 +93,7 @@ test("what the cache does not know", async () => {
 test("a path that exists wins, addresses stay what they are", async () => {
   const { env, snapshot } = cacheWith(WHOLE);
   expect(await resolveSource({ source: snapshot }, env)).toEqual({ name: "name", path: snapshot });
+  expect(() => remoteSource({ source: snapshot })).toThrow(`${snapshot}: it is on this machine`);
   const web = { name: "v4", remote: { id: "https://host/v4/", revision: "" } };
   expect(await resolveSource({ source: "https://host/v4/" }, env)).toEqual(web);
   await expect(resolveLocal({ source: "https://host/v4/" }, env)).rejects.toThrow(

@@ -22,14 +22,15 @@ export async function cachedSnapshot(
   revision: string,
 ): Promise<CachedSnapshot | undefined> {
   const folder = join(cacheFolder, `models--${id.replaceAll("/", "--")}`);
-  const commit = await commitOf(folder, revision);
+  const commit = await cachedCommit(folder, revision);
   if (commit === undefined) return undefined;
   const path = join(folder, "snapshots", commit);
   if (!(await exists(path))) return undefined;
   return { path, missing: await missingFrom(path) };
 }
 
-async function commitOf(folder: string, revision: string): Promise<string | undefined> {
+/** The commit that a revision stood for when the cache last heard of it; `folder` is the repository's. */
+export async function cachedCommit(folder: string, revision: string): Promise<string | undefined> {
   const ref = await readFile(join(folder, "refs", revision), "utf8").catch(() => undefined);
   // What a ref says becomes a path: hexadecimal digits are harmless, whatever their number.
   if (ref !== undefined && /^[0-9a-f]+$/.test(ref.trim())) return ref.trim();

@@ -1,16 +1,17 @@
 import { usageError, V4Error } from "../lib/errors.ts";
 import { MAX_CONNECTIONS } from "../lib/limits.ts";
 import { cacheDestination } from "./cache.ts";
+import { cachedRepository, checkWhole } from "./cached-repository.ts";
 import type { Destination } from "./destination.ts";
-import { checkSpace, type DownloadPlan, type PlannedFile, planDownload } from "./download-plan.ts";
+import { checkSpace, type DownloadPlan, planDownload } from "./download-plan.ts";
 import { createDownloadProgress } from "./download-progress.ts";
+import { type DownloadResult, resultOf } from "./download-result.ts";
 import { type RangeFetcher, rangesOf } from "./fetch-range.ts";
 import { type HttpClient, openHttpClient } from "./http-client.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { localDestination } from "./local-folder.ts";
 import { measureRate } from "./measure-rate.ts";
-import type { Mended } from "./mend-file.ts";
-import { listRepository, type RemoteFile, type Repository } from "./repository.ts";
+import { listRepository, type Repository } from "./repository.ts";
 import { hubSettings } from "./settings.ts";
 import { isFolderAddress } from "./source-names.ts";
 import { type TransferredFile, transferFiles } from "./transfer.ts";
@@ -43,40 +44,6 @@ export interface DownloadOptions {
   readonly onLine?: (line: string) => void;
 }
 
-/** What became of one file. */
-export interface DownloadedFile {
-  readonly name: string;
-  readonly byteLength: number;
-  /** `shared`: another process fetched it meanwhile. `resumed`: begun by an earlier run. In a dry run what would be. */
-  readonly status: "cached" | "fetched" | "resumed" | "mended" | "shared";
-  readonly fetchedBytes: number;
-  readonly keptBytes: number;
-  /** How the bytes were proved; a file that was there is believed by its size. */
-  readonly verifiedBy: "sha256" | "git-sha1" | "size" | "nothing";
-  readonly mended: readonly Mended[];
-}
-
-export interface DownloadResult {
-  readonly status: "downloaded" | "up to date" | "dry run";
-  readonly id: string;
-  readonly name: string;
-  readonly location: string;
-  readonly revision: string;
-  readonly commit?: string;
-  /** The folder with the files under their names. */
-  readonly path: string;
-  readonly files: readonly DownloadedFile[];
-  readonly totalBytes: number;
-  readonly cachedBytes: number;
-  readonly keptBytes: number;
-  readonly fetchedBytes: number;
-  readonly freeBytes: number;
-  readonly elapsedMs: number;
-  readonly bytesPerSecond?: number;
-  /** Files whose content nobody vouches for. */
-  readonly unverified: readonly string[];
-}
-
 const DEFAULT_JOBS = 8;
 
 /**
@@ -90,6 +57,8 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     throw usageError({ what: "a mirror has files, not chunks", found: "--mirror and --transfer xet" });
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > MAX_CONNECTIONS)
     throw usageError({ what: "--jobs", expected: `1 to ${MAX_CONNECTIONS}`, found: String(jobs) });
+  if (options.include?.length === 0)
+    throw usageError({ what: "--include", expected: 'a pattern such as "*.json"', found: "none" });
   for (let isLast = false; ; isLast = true) {
     const client = openHttpClient(hubSettings(env), {
       env,
@@ -115,14 +84,22 @@ async function downloadWith(
   const { revision, mirror, include, jobs, onLine = () => {} } = options;
   const signal = options.signal ?? new AbortController().signal;
   const startedMs = performance.now();
-  const repository = await listRepository(client, options.id, {
-    ...(revision && { revision }),
-    ...(mirror && { mirror }),
-    signal,
-    onRetry: onLine,
-  });
+  const { offline, cacheFolder, endpoint } = client.settings;
+  const fromCache = offline && !isFolderAddress(options.id);
+  const repository = fromCache
+    ? await cachedRepository({
+        cacheFolder: options.cacheFolder ?? cacheFolder,
+        ...{ endpoint, id: options.id, revision: revision || "main" },
+      })
+    : await listRepository(client, options.id, {
+        ...(revision && { revision }),
+        ...(mirror && { mirror }),
+        signal,
+        onRetry: onLine,
+      });
   const destination = destinationOf(client, repository, options);
   const plan = await planDownload({ repository, destination, include });
+  if (fromCache) checkWhole(plan);
   const missing = plan.files.filter(({ state }) => state === "partial" || state === "missing");
   const fetchBytes = bytesFrom(client, plan, options);
   if (options.dryRun) {
@@ -157,7 +134,7 @@ async function downloadWith(
   } finally {
     progress.stop();
   }
-  await destination.finish();
+  if (!fromCache) await destination.finish();
   const fetchedBytes = transferred.reduce((sum, file) => sum + file.fetchedBytes, 0);
   const seconds = (performance.now() - transferStartedMs) / 1000;
   return resultOf({
@@ -196,66 +173,3 @@ function bytesFrom(
     );
   return xetRanges(client, repository);
 }
-
-interface Outcome {
-  readonly plan: DownloadPlan;
-  readonly status: DownloadResult["status"];
-  readonly transferred: readonly TransferredFile[];
-  readonly startedMs: number;
-  readonly bytesPerSecond: number | undefined;
-}
-
-function resultOf({ plan, status, transferred, startedMs, bytesPerSecond }: Outcome): DownloadResult {
-  const { repository } = plan;
-  const byName = new Map(transferred.map((file) => [file.file.name, file]));
-  const files = plan.files.map((planned) => fileResult(planned, byName.get(planned.file.name)));
-  const sum = (select: (file: DownloadedFile) => number): number =>
-    files.reduce((total, file) => total + select(file), 0);
-  return {
-    status,
-    id: repository.id,
-    name: repository.name,
-    location: repository.location,
-    revision: repository.revision,
-    ...(repository.commit && { commit: repository.commit }),
-    path: plan.folder,
-    files,
-    totalBytes: sum(({ byteLength }) => byteLength),
-    cachedBytes: plan.cachedBytes,
-    keptBytes: sum(({ keptBytes }) => keptBytes),
-    fetchedBytes: sum(({ fetchedBytes }) => fetchedBytes),
-    freeBytes: plan.freeBytes,
-    elapsedMs: Math.round(performance.now() - startedMs),
-    ...(bytesPerSecond !== undefined && { bytesPerSecond }),
-    unverified: files.filter(({ verifiedBy }) => verifiedBy === "nothing").map(({ name }) => name),
-  };
-}
-
-/** A file of the result; in a dry run nothing has been transferred and the numbers are what would be. */
-function fileResult({ file, state, partialBytes }: PlannedFile, done?: TransferredFile): DownloadedFile {
-  const { name, byteLength } = file;
-  if (state === "cached" || state === "linked" || (done && done.came !== "fetched"))
-    return {
-      name,
-      byteLength,
-      status: done?.came === "elsewhere" ? "shared" : "cached",
-      fetchedBytes: 0,
-      keptBytes: 0,
-      verifiedBy: "size",
-      mended: [],
-    };
-  const keptBytes = done?.keptBytes ?? partialBytes;
-  const mended = done?.mended ?? [];
-  return {
-    name,
-    byteLength,
-    status: mended.length > 0 ? "mended" : keptBytes > 0 ? "resumed" : "fetched",
-    fetchedBytes: byteLength - keptBytes,
-    keptBytes,
-    verifiedBy: verifiedBy(file),
-    mended,
-  };
-}
-
-const verifiedBy = ({ sha256, gitSha1 }: RemoteFile): DownloadedFile["verifiedBy"] =>
-  sha256 ? "sha256" : gitSha1 ? "git-sha1" : "nothing";

@@ -42,6 +42,7 @@ export async function checkedFiles(
     if (files.has(name)) refuse("a name appears twice", name);
     for (const parent of parentsOf(name)) folders.add(parent);
     if (entry.type === "directory") folders.add(name);
+    if (folders.size > MAX_LISTED_FILES) refuse(`more than ${MAX_LISTED_FILES} folders`, name);
     if (entry.type !== "file") continue;
     const { size, lfs, oid, xetHash } = entry;
     if (!Number.isSafeInteger(size) || size < 0 || size > MAX_FILE_BYTES) refuse("a size", name, size);

@@ -1,7 +1,8 @@
 import { type Column, renderTable } from "../lib/table.ts";
 import { formatBytes, formatCount, formatDuration } from "../lib/units.ts";
-import type { DownloadedFile, DownloadResult } from "./download.ts";
 import type { DownloadPlan, PlannedFile } from "./download-plan.ts";
+import type { DownloadedFile, DownloadResult } from "./download-result.ts";
+import type { Repository } from "./repository.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "file" },
@@ -22,7 +23,7 @@ export function renderDownloadPlan(plan: DownloadPlan, bytesPerSecond?: number):
       ? `, about ${formatDuration((1000 * missingBytes) / bytesPerSecond)} at ${formatBytes(bytesPerSecond)}/s`
       : "";
   return [
-    `${repository.id} ${repository.revision}${commitOf(repository)} from ${repository.location}`,
+    headingOf(repository),
     renderTable(COLUMNS, rows),
     "",
     missingBytes > 0
@@ -34,8 +35,11 @@ export function renderDownloadPlan(plan: DownloadPlan, bytesPerSecond?: number):
 const totalOf = (files: readonly PlannedFile[]): number =>
   files.reduce((sum, { file }) => sum + file.byteLength, 0);
 
-const commitOf = ({ commit, revision }: { readonly commit?: string; readonly revision: string }): string =>
-  commit && commit !== revision ? ` (${commit.slice(0, 12)})` : "";
+/** A plain folder's name is its location, and it has no revisions. */
+const headingOf = ({ id, revision, commit, location }: Repository): string =>
+  commit === undefined
+    ? location
+    : `${id} ${revision}${commit === revision ? "" : ` (${commit.slice(0, 12)})`} from ${location}`;
 
 const STATES: Readonly<Record<PlannedFile["state"], string>> = {
   cached: "cached",

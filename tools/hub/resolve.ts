@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parse } from "yaml";
 import { type Fault, inputError, usageError, V4Error } from "../lib/errors.ts";
@@ -109,7 +109,7 @@ export function remoteSource({ source, variant, revision }: SourceChoice): Remot
   const id = at < 0 ? location : location.slice(0, at);
   if (!HUB_ID.test(id))
     throw inputError({
-      what: "no such file or folder",
+      what: existsSync(location) ? "it is on this machine, not elsewhere" : "no such file or folder",
       file: location,
       next: "name a checkpoint folder, a .gguf, or a Hub id such as deepseek-ai/DeepSeek-V4-Flash",
     });

@@ -14,6 +14,8 @@ function pathFault(path: string): string | undefined {
   if (path.includes("\\")) return "a backslash";
   if (CONTROL.test(path)) return "a control character";
   if (path.split("/").some((part) => part === "..")) return "a way up";
+  // Git runs what the configuration in there names.
+  if (path.split("/").some((part) => part.toLowerCase() === ".git")) return "git's own folder";
   if (path.split("/").some((part) => part === "" || part === ".")) return "an empty part";
   if (Buffer.byteLength(path) > MAX_FILE_NAME_BYTES) return `more than ${MAX_FILE_NAME_BYTES} bytes`;
   return undefined;

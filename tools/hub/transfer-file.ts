@@ -144,6 +144,10 @@ function transferOf({
     await journal.close();
     await output.close();
   };
+  const remove = async (): Promise<void> => {
+    await removeFile(output.path);
+    await removeFile(journalPath(unfinished));
+  };
   return {
     file,
     path: output.path,
@@ -187,12 +191,13 @@ function transferOf({
     },
     async close() {
       await close();
+      // After a refusal there is nothing to go on with.
+      if (pieces.size === 0 && byteLength > 0) await remove();
       await release();
     },
     async discard() {
       await close();
-      await removeFile(output.path);
-      await removeFile(journalPath(unfinished));
+      await remove();
       await release();
     },
   };

@@ -112,11 +112,12 @@ export async function transferFiles(options: TransferOptions): Promise<Transferr
     }
     open.add(transfer);
     // Another process, or another name of the same content, may have brought it in the meantime.
-    if (await destination.holdsContent(file)) {
+    if ((await destination.holds(file)) || (await destination.holdsContent(file))) {
       open.delete(transfer);
       await transfer.discard();
       await destination.adopt(file, undefined);
-      const isTwin = results.some((result) => etagOf(result.file) === etagOf(file));
+      const etag = etagOf(file);
+      const isTwin = etag !== undefined && results.some((result) => etagOf(result.file) === etag);
       results.push({ file, came: isTwin ? "twin" : "elsewhere", fetchedBytes: 0, keptBytes: 0, mended: [] });
       listener.done(file);
       return true;

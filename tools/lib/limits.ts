@@ -124,7 +124,7 @@ export const MAX_RECONSTRUCTION_BYTES = 16 * MiB;
 /** A server that gives empty pages for ever must come to an end. */
 export const MAX_LISTING_PAGES = 200;
 
-/** Files of one repository: the largest release has 91 shards and some 30 others. */
+/** Files of one repository, and folders: the largest release has 91 shards and some 30 others. */
 export const MAX_LISTED_FILES = 100_000;
 
 /** A name in a repository: what file systems take as a path. */

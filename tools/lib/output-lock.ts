@@ -41,16 +41,23 @@ export async function tryLockOutput(outputPath: string): Promise<Release | { rea
     started: startTimeOf(process.pid),
   } satisfies Holder);
   for (let attempt = 0; attempt < 8; attempt++) {
-    if (await makeLock(path, mine))
-      return async () => {
-        await unlink(path).catch(() => {});
-      };
+    if (await makeLock(path, mine)) return releaseOf(path);
     const found = await readHolder(path);
     if (found === undefined) continue;
     if (isHeld(found)) return { holder: holderIn(found) };
     await removeStale(path, found);
   }
   return { holder: holderIn("") };
+}
+
+function releaseOf(path: string): Release {
+  let held = true;
+  return async () => {
+    // Once let go, what has that name is somebody else's lock.
+    if (!held) return;
+    held = false;
+    await unlink(path).catch(() => {});
+  };
 }
 
 export const lockPathOf = (outputPath: string): string => `${outputPath}.lock`;
