@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { usageError, V4Error } from "../../tools/lib/errors.ts";
+import { printable, usageError, V4Error } from "../../tools/lib/errors.ts";
 import type { ThinkingMode } from "../../tools/tokenizer/chat-types.ts";
 import type { Backend, BackendIdentity, GenerateOptions, Generation, GenerationRequest } from "../backend.ts";
 import { type KeyChoice, readApiKey, redactorOf } from "./api-key.ts";
@@ -25,7 +25,7 @@ export interface EndpointOptions {
   /** The kind of server, where it is not to be found out: a name of `DIALECTS`. */
   readonly server?: string;
   /** Where the key is, besides the usual variable of a hosted service. */
-  readonly key?: Pick<KeyChoice, "variable" | "file">;
+  readonly key?: Pick<KeyChoice, "variable" | "file" | "optional">;
   /** Requests at a time, at most. */
   readonly concurrency: number;
   readonly requestsPerMinute?: number;
@@ -158,7 +158,8 @@ export async function openEndpoint(options: EndpointOptions): Promise<Backend> {
       keySource,
       signal: wanted.signal,
     });
-    const { reply, ...times } = value;
+    const { reply: said, ...times } = value;
+    const reply = withShortNames(said);
     const defects = [
       ...reply.defects,
       ...oddities(request, reply, { model, prefixSent: takesPrefix({ api, dialect }) }),
@@ -219,6 +220,14 @@ async function readReply(answer: WireAnswer, api: Api, onTokens: (count: number)
     if (!(error instanceof TryFailure) || billedTokens === undefined) throw error;
     throw new TryFailure(error.kind, error.message, { ...error.facts, billedTokens });
   }
+}
+
+/** Names go into every record and into a terminal: a server must not fill the one and steer the other with them. */
+function withShortNames(reply: Reply): Reply {
+  const short = (name: string | undefined): string | undefined =>
+    name === undefined ? undefined : printable(name);
+  const { servedModel, fingerprint } = reply;
+  return { ...reply, ...defined({ servedModel: short(servedModel), fingerprint: short(fingerprint) }) };
 }
 
 /** What is odd about a reply beside its request. */
