@@ -44,6 +44,9 @@ test("MRCR: chosen bins, and the first rows of each", async () => {
     lengths: [],
   });
   expect(one.digest).not.toBe(task.digest);
+  await expect(smallTasks({ suite: "mrcr", dataset: MRCR, lengths: [4096] })).rejects.toThrow(
+    /no bin of MRCR/,
+  );
 });
 
 test("MRCR: what is no such table is refused by name", async () => {
@@ -57,6 +60,10 @@ test("MRCR: what is no such table is refused by name", async () => {
     /no dataset here/,
   );
   await expect(smallTasks({ suite: "mrcr" })).rejects.toThrow(/--dataset/);
+  writeFileSync(join(scratch, "none.json"), "[]");
+  await expect(smallTasks({ suite: "longbench", dataset: join(scratch, "none.json") })).rejects.toThrow(
+    /none\.json: the dataset has no record/,
+  );
 });
 
 const record = (id: string, context: string, answer = "B") => ({
