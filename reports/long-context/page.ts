@@ -18,7 +18,7 @@ export interface LongContextPage {
 const STYLE = `body { font: 15px/1.5 system-ui, sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse } td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 td:first-child, th:first-child { text-align: left } .legend span { margin-right: 1.2rem; white-space: nowrap }
-h1, li { overflow-wrap: anywhere } figure { margin: 1.5rem 0 } figure, .wide { overflow-x: auto } figcaption { font-weight: 600 } .scale { display: flex; align-items: center; gap: .5rem }`;
+h1, li { overflow-wrap: anywhere } figure { margin: 1.5rem 0 } figure, .wide { overflow-x: auto } figure svg[viewBox] { max-width: none } figcaption { font-weight: 600 } .scale { display: flex; align-items: center; gap: .5rem }`;
 
 /** Curves, heat maps and the table behind them as one HTML file that loads nothing. */
 export function longContextHtml({

@@ -77,6 +77,11 @@ test("curves have an interval and a point for every row", () => {
   const plot = [...svg].at(-1)!;
   expect(plot.querySelectorAll("[aria-label=dot] circle")).toHaveLength(4);
   expect(plot.querySelectorAll("[aria-label=rule] line").length).toBe(4 + 1);
+  // A sweep's lengths lie so close that not every one can have its label.
+  const near = [1024, 1025, 1026, 2048].map((length) => ({ ...lengths[0], length }));
+  const sweep = parseHTML(page({ lengths: near, heat: [] })).document;
+  const labels = [...sweep.querySelectorAll('[aria-label="x-axis tick label"] text')];
+  expect(labels.map((label) => label.textContent)).toEqual(["1K", "2K"]);
 });
 
 test("the page loads nothing and runs nothing; names are escaped", () => {
