@@ -122,7 +122,12 @@ function problemOf(
     readonly replyBudget: number | undefined;
   },
 ): Problem {
-  const { id, bin, encoder, replyBudget } = facts;
+  const { id, bin, file, encoder, replyBudget } = facts;
+  const missing = ["prompt", "answer", "random_string_to_prepend"].find(
+    (name) => typeof row[name] !== "string",
+  );
+  if (missing !== undefined)
+    throw dataError({ what: `${id} has no text "${missing}"`, file, expected: "MRCR" });
   const messages = messagesIn(String(row.prompt), facts);
   const reference = String(row.answer);
   const answerTokens = encoder.encode(reference).length;
