@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { printable, usageError, V4Error } from "../../tools/lib/errors.ts";
+import { usageError, V4Error } from "../../tools/lib/errors.ts";
 import type { ThinkingMode } from "../../tools/tokenizer/chat-types.ts";
 import type { Backend, BackendIdentity, GenerateOptions, Generation, GenerationRequest } from "../backend.ts";
 import { type KeyChoice, readApiKey, redactorOf } from "./api-key.ts";
 import { openBreaker } from "./breaker.ts";
+import { oddities, withoutKey, withShortNames } from "./clean-reply.ts";
 import { dialectOfHost } from "./dialects.ts";
 import { API_PATHS, type Api, type EndpointUrl, isLoopback, parseEndpointUrl } from "./endpoint-url.ts";
 import { readEvents, readText } from "./event-stream.ts";
@@ -12,7 +13,7 @@ import { messagesReader } from "./messages-reply.ts";
 import { openAiReader } from "./openai-reply.ts";
 import { openPace } from "./pace.ts";
 import { type Probed, probeEndpoint } from "./probe.ts";
-import { defined, type Json, type Reply } from "./reply.ts";
+import { defined, type Reply } from "./reply.ts";
 import { requestBody, takesPrefix } from "./request-body.ts";
 import { RETRY_RULES, type RetryRules, trySample } from "./sample.ts";
 import { openWire, type WireAnswer, type WireLimits } from "./wire.ts";
@@ -220,45 +221,4 @@ async function readReply(answer: WireAnswer, api: Api, onTokens: (count: number)
     if (!(error instanceof TryFailure) || billedTokens === undefined) throw error;
     throw new TryFailure(error.kind, error.message, { ...error.facts, billedTokens });
   }
-}
-
-/** Names go into every record and into a terminal: a server must not fill the one and steer the other with them. */
-function withShortNames(reply: Reply): Reply {
-  const short = (name: string | undefined): string | undefined =>
-    name === undefined ? undefined : printable(name);
-  const { servedModel, fingerprint } = reply;
-  return { ...reply, ...defined({ servedModel: short(servedModel), fingerprint: short(fingerprint) }) };
-}
-
-/** What is odd about a reply beside its request. */
-function oddities(
-  { prompt, sampling, answerPrefix }: GenerationRequest,
-  { usage, servedModel }: Reply,
-  { model, prefixSent }: { readonly model: string; readonly prefixSent: boolean },
-): readonly string[] {
-  const { promptTokens, completionTokens } = usage;
-  const ours = prompt.ids.length;
-  return [
-    promptTokens !== undefined &&
-      promptTokens !== ours &&
-      `prompt_tokens differ: ours ${ours}, server ${promptTokens}`,
-    completionTokens !== undefined &&
-      completionTokens > sampling.maxTokens &&
-      `more tokens than were asked for: at most ${sampling.maxTokens}, server ${completionTokens}`,
-    servedModel !== undefined && servedModel !== model && `another model answered: ${servedModel}`,
-    answerPrefix !== undefined &&
-      !prefixSent &&
-      "the answer's beginning was not sent: this server cannot continue a reply",
-  ].filter((line) => typeof line === "string");
-}
-
-/** A server may repeat the key anywhere. */
-function withoutKey<T extends Json | readonly unknown[]>(value: T, redact: (text: string) => string): T {
-  const clean = (inner: unknown): unknown => {
-    if (typeof inner === "string") return redact(inner);
-    if (Array.isArray(inner)) return inner.map(clean);
-    if (typeof inner !== "object" || inner === null) return inner;
-    return Object.fromEntries(Object.entries(inner).map(([name, member]) => [name, clean(member)]));
-  };
-  return clean(value) as T;
 }
