@@ -9,6 +9,8 @@ export interface KeyChoice {
   readonly file?: string;
   /** The usual variable of a hosted service; it is read for that service alone. */
   readonly usualVariable?: string;
+  /** Nothing will be sent: the usual variable need not be set. */
+  readonly optional?: boolean;
 }
 
 /** Finds the key: in a file, in the variable that was named, or in the usual one. Keys never come from the command line. */
@@ -35,6 +37,7 @@ export async function readApiKey(
   if (usualVariable === undefined) return undefined;
   const value = env[usualVariable]?.trim();
   if (value) return checkedKey(value, `the variable ${usualVariable}`);
+  if (choice.optional) return undefined;
   throw new V4Error("permission", {
     what: "this service wants a key and there is none",
     next: `export it as ${usualVariable}, or give --api-key-env NAME or --api-key-file FILE`,

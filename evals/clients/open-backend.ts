@@ -4,6 +4,7 @@ import type { ThinkingMode } from "../../tools/tokenizer/chat-types.ts";
 import type { Backend, BackendIdentity, GenerateOptions, Generation, GenerationRequest } from "../backend.ts";
 import { type KeyChoice, readApiKey, redactorOf } from "./api-key.ts";
 import { openBreaker } from "./breaker.ts";
+import { oddities, withoutKey, withShortNames } from "./clean-reply.ts";
 import { dialectOfHost } from "./dialects.ts";
 import { API_PATHS, type Api, type EndpointUrl, isLoopback, parseEndpointUrl } from "./endpoint-url.ts";
 import { readEvents, readText } from "./event-stream.ts";
@@ -12,7 +13,7 @@ import { messagesReader } from "./messages-reply.ts";
 import { openAiReader } from "./openai-reply.ts";
 import { openPace } from "./pace.ts";
 import { type Probed, probeEndpoint } from "./probe.ts";
-import { defined, type Json, type Reply } from "./reply.ts";
+import { defined, type Reply } from "./reply.ts";
 import { requestBody, takesPrefix } from "./request-body.ts";
 import { RETRY_RULES, type RetryRules, trySample } from "./sample.ts";
 import { openWire, type WireAnswer, type WireLimits } from "./wire.ts";
@@ -25,7 +26,7 @@ export interface EndpointOptions {
   /** The kind of server, where it is not to be found out: a name of `DIALECTS`. */
   readonly server?: string;
   /** Where the key is, besides the usual variable of a hosted service. */
-  readonly key?: Pick<KeyChoice, "variable" | "file">;
+  readonly key?: Pick<KeyChoice, "variable" | "file" | "optional">;
   /** Requests at a time, at most. */
   readonly concurrency: number;
   readonly requestsPerMinute?: number;
@@ -158,7 +159,8 @@ export async function openEndpoint(options: EndpointOptions): Promise<Backend> {
       keySource,
       signal: wanted.signal,
     });
-    const { reply, ...times } = value;
+    const { reply: said, ...times } = value;
+    const reply = withShortNames(said);
     const defects = [
       ...reply.defects,
       ...oddities(request, reply, { model, prefixSent: takesPrefix({ api, dialect }) }),
@@ -219,37 +221,4 @@ async function readReply(answer: WireAnswer, api: Api, onTokens: (count: number)
     if (!(error instanceof TryFailure) || billedTokens === undefined) throw error;
     throw new TryFailure(error.kind, error.message, { ...error.facts, billedTokens });
   }
-}
-
-/** What is odd about a reply beside its request. */
-function oddities(
-  { prompt, sampling, answerPrefix }: GenerationRequest,
-  { usage, servedModel }: Reply,
-  { model, prefixSent }: { readonly model: string; readonly prefixSent: boolean },
-): readonly string[] {
-  const { promptTokens, completionTokens } = usage;
-  const ours = prompt.ids.length;
-  return [
-    promptTokens !== undefined &&
-      promptTokens !== ours &&
-      `prompt_tokens differ: ours ${ours}, server ${promptTokens}`,
-    completionTokens !== undefined &&
-      completionTokens > sampling.maxTokens &&
-      `more tokens than were asked for: at most ${sampling.maxTokens}, server ${completionTokens}`,
-    servedModel !== undefined && servedModel !== model && `another model answered: ${servedModel}`,
-    answerPrefix !== undefined &&
-      !prefixSent &&
-      "the answer's beginning was not sent: this server cannot continue a reply",
-  ].filter((line) => typeof line === "string");
-}
-
-/** A server may repeat the key anywhere. */
-function withoutKey<T extends Json | readonly unknown[]>(value: T, redact: (text: string) => string): T {
-  const clean = (inner: unknown): unknown => {
-    if (typeof inner === "string") return redact(inner);
-    if (Array.isArray(inner)) return inner.map(clean);
-    if (typeof inner !== "object" || inner === null) return inner;
-    return Object.fromEntries(Object.entries(inner).map(([name, member]) => [name, clean(member)]));
-  };
-  return clean(value) as T;
 }

@@ -27,7 +27,9 @@ export async function readQaDataset(path: string): Promise<QaDataset> {
   } catch (error) {
     throw dataError({ what: `not JSON: ${(error as Error).message}`, file: path }, error);
   }
-  const dataset = Array.isArray(json) ? hotpot(json as HotpotItem[], path) : squad(json as SquadFile, path);
+  const dataset = Array.isArray(json)
+    ? hotpot(json as HotpotItem[], path)
+    : squad(json as SquadFile | null, path);
   if (dataset.questions.length === 0) throw dataError({ what: "the dataset has no question", file: path });
   return { digest, ...dataset };
 }
@@ -69,16 +71,24 @@ function documentTable(): { readonly documents: string[]; position(text: string)
 const malformed = (file: string, expected: string, cause: unknown): Error =>
   dataError({ what: "not a dataset of questions", file, expected }, cause);
 
-function squad({ data }: SquadFile, file: string): Omit<QaDataset, "digest"> {
+/** Types of the file are a promise that nobody has checked. */
+function text(value: string): string {
+  if (typeof value !== "string") throw new TypeError("no text");
+  return value;
+}
+
+function squad(content: SquadFile | null, file: string): Omit<QaDataset, "digest"> {
   const { documents, position } = documentTable();
   try {
+    const data = content?.data;
     if (!data) throw new TypeError("no data");
     const questions = data.flatMap(({ paragraphs }) =>
       paragraphs.flatMap(({ context, qas }) => {
-        const gold = [position(context)];
+        const gold = [position(text(context))];
         return qas
-          .filter((qa) => !qa.is_impossible && qa.answers.length > 0)
-          .map((qa) => ({ query: qa.question, answers: qa.answers.map(({ text }) => text), gold }));
+          .filter((qa) => !qa.is_impossible)
+          .map(({ question, answers }) => ({ query: text(question), answers: given(answers), gold }))
+          .filter(({ answers }) => answers.length > 0);
       }),
     );
     return { documents, questions };
@@ -91,14 +101,20 @@ function squad({ data }: SquadFile, file: string): Omit<QaDataset, "digest"> {
   }
 }
 
+/** An empty answer would occur in every reply. */
+const given = (answers: readonly { readonly text: string }[]): string[] =>
+  answers.map((answer) => text(answer.text)).filter((answer) => answer !== "");
+
 function hotpot(items: readonly HotpotItem[], file: string): Omit<QaDataset, "digest"> {
   const { documents, position } = documentTable();
   try {
-    const questions = items.map(({ question, answer, context }) => ({
-      query: question,
-      answers: [answer],
-      gold: context.map(([title, sentences]) => position(`${title}\n${sentences.join("")}`)),
-    }));
+    const questions = items
+      .map(({ question, answer, context }) => ({
+        query: text(question),
+        answers: given([{ text: answer }]),
+        gold: context.map(([title, sentences]) => position(`${text(title)}\n${sentences.join("")}`)),
+      }))
+      .filter(({ answers }) => answers.length > 0);
     return { documents, questions };
   } catch (error) {
     throw malformed(file, "HotpotQA: an array of question, answer and context[[title, sentences]]", error);

@@ -50,9 +50,10 @@ export interface LongContextOptions {
 
 /** The tasks of a suite. Datasets are read from this machine; a suite without what it needs is refused. */
 export async function longContextTasks(given: LongContextOptions): Promise<readonly Task[]> {
-  // A length twice would give two problems of one name.
+  // Twice the same would give two problems, or tasks, of one name.
   const depths = given.depths && { depths: [...new Set(given.depths)] };
-  const options = { ...given, lengths: [...new Set(given.lengths)], ...depths };
+  const tasks = given.tasks && { tasks: [...new Set(given.tasks)] };
+  const options = { ...given, lengths: [...new Set(given.lengths)], ...depths, ...tasks };
   const { suite, encoder, contextTokens, replyBudget } = options;
   if (suite === "mrcr") return [await mrcrTask({ ...options, dataset: needed(options, "dataset") })];
   if (suite === "longbench") {

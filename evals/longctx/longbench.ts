@@ -23,6 +23,7 @@ export async function longBenchTask(options: LongBenchOptions): Promise<Task> {
   const files = await datasetFiles(dataset, [".json", ".jsonl"]);
   let count = 0;
   for (const file of files) for await (const _ of jsonRecords(file)) count++;
+  if (count === 0) throw dataError({ what: "the dataset has no record", file: dataset });
   return {
     name: "longbench-v2",
     version: "1",

@@ -1,4 +1,4 @@
-import { dataError } from "../../tools/lib/errors.ts";
+import { dataError, usageError } from "../../tools/lib/errors.ts";
 import type { ChatMessage } from "../../tools/tokenizer/chat-types.ts";
 import type { Grade, Problem, Task } from "../task.ts";
 import type { PromptEncoder } from "./draft.ts";
@@ -32,7 +32,15 @@ interface IndexEntry {
 export async function mrcrTask(options: MrcrOptions): Promise<Task> {
   const { dataset, encoder } = options;
   const files = await datasetFiles(dataset, [".parquet"]);
-  const binOf = chosenRows(await indexOf(files), options);
+  const entries = await indexOf(files);
+  if (entries.length === 0) throw dataError({ what: "the dataset has no row", file: dataset });
+  const binOf = chosenRows(entries, options);
+  if (binOf.size === 0)
+    throw usageError({
+      what: "--lengths names no bin of MRCR",
+      expected: MRCR_BINS.join(", "),
+      found: options.lengths.join(", "),
+    });
   return {
     name: "mrcr",
     version: "1",
@@ -114,7 +122,12 @@ function problemOf(
     readonly replyBudget: number | undefined;
   },
 ): Problem {
-  const { id, bin, encoder, replyBudget } = facts;
+  const { id, bin, file, encoder, replyBudget } = facts;
+  const missing = ["prompt", "answer", "random_string_to_prepend"].find(
+    (name) => typeof row[name] !== "string",
+  );
+  if (missing !== undefined)
+    throw dataError({ what: `${id} has no text "${missing}"`, file, expected: "MRCR" });
   const messages = messagesIn(String(row.prompt), facts);
   const reference = String(row.answer);
   const answerTokens = encoder.encode(reference).length;

@@ -63,7 +63,7 @@ export function renderEstimate(estimate: Estimate, pricing: Pricing): string {
   const { samples, finished, promptTokens, replyTokens, longestPrompt, costUsd } = estimate;
   const money =
     costUsd !== undefined
-      ? `, at most $${costUsd.toFixed(2)} without repeated tries`
+      ? `, at most $${inCents(costUsd)} without repeated tries`
       : pricing === "free"
         ? ""
         : ", and what that costs is not known";
@@ -73,6 +73,9 @@ export function renderEstimate(estimate: Estimate, pricing: Pricing): string {
     `at most ${formatCount(replyTokens)} of replies${money}`
   );
 }
+
+/** A bound is rounded up: what costs a tenth of a cent does not cost nothing. */
+const inCents = (usd: number): string => (Math.ceil(usd * 100) / 100).toFixed(2);
 
 /** Asks for --yes where the run may cost more than is left of the budget, or nobody knows what it costs. */
 export function confirmRun(
@@ -89,7 +92,7 @@ export function confirmRun(
     throw new V4Error("usage", {
       what: "the run may cost more than its budget",
       expected: `at most $${leftUsd.toFixed(2)}`,
-      found: `$${(costUsd ?? 0).toFixed(2)}`,
+      found: `$${inCents(costUsd ?? 0)}`,
       next: "give a larger --max-cost, fewer samples (--limit), or --yes to run until the budget is spent",
     });
 }

@@ -1,3 +1,4 @@
+import { printable } from "../../tools/lib/errors.ts";
 import { type Column, renderTable } from "../../tools/lib/table.ts";
 import { formatCount } from "../../tools/lib/units.ts";
 import { type SampleStatus, STATUSES } from "./row.ts";
@@ -36,7 +37,9 @@ export function summaryNotes(report: EvalReport): readonly string[] {
       `${costUsd > 0 ? `, $${costUsd.toFixed(2)}` : ""}` +
       `${retried > 0 ? `; ${formatCount(retried)} samples needed more than one try` : ""}`,
     ...(backend.notes ?? []).map((note) => `note: ${note}`),
-    ...Object.entries(summary.defects).map(([defect, count]) => `odd: ${defect} (${formatCount(count)})`),
+    ...Object.entries(summary.defects).map(
+      ([defect, count]) => `odd: ${printable(defect)} (${formatCount(count)})`,
+    ),
   ];
 }
 

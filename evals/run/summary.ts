@@ -65,6 +65,9 @@ export interface EvalSummary extends ScoreSummary {
 /** Kinds of defects that are told apart; whoever makes up more gets "others". */
 const DEFECT_KINDS = 50;
 
+/** `ours 812, server 815` and `ours 96, server 99` are of one kind; `deepseek-v4` is a name. */
+const withoutCounts = (defect: string): string => defect.replace(/(?<= )\d+(?=,|$)/g, "…");
+
 /** Adds up all of a run: a tally per task, and what it took. */
 export function createSummary(tasks: readonly { readonly name: string }[]): {
   add(row: SampleRow): void;
@@ -87,7 +90,7 @@ export function createSummary(tasks: readonly { readonly name: string }[]): {
         logProbTokens += row.completionTokens ?? 0;
       }
       if (row.timing.attempts.length > 1) retried++;
-      for (const defect of new Set(row.defects.map((text) => text.replace(/\d+/g, "N")))) {
+      for (const defect of new Set(row.defects.map(withoutCounts))) {
         const kind = defects.has(defect) || defects.size < DEFECT_KINDS ? defect : "others";
         defects.set(kind, (defects.get(kind) ?? 0) + 1);
       }

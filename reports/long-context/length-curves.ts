@@ -45,11 +45,30 @@ export function lengthCurvesSvg(rows: readonly LengthRow[], threshold: number): 
     height: 380,
     marginLeft: 52,
     marginBottom: 44,
-    x: { type: "log", base: 2, domain, ticks: lengths, tickFormat: lengthLabel, label: "length in tokens" },
+    x: {
+      type: "log",
+      base: 2,
+      domain,
+      ticks: apart(lengths),
+      tickFormat: lengthLabel,
+      label: "length in tokens",
+    },
     y: { domain: [0, 1], grid: true, label: "score" },
     marks: [Plot.ruleY([threshold], { stroke: "#e00", strokeDasharray: "3 3" }), ...marks],
   });
   return `${legendOf(tasks)}${plot.outerHTML}`;
+}
+
+/** A label takes this part of the axis. */
+const LABEL_SHARE = 0.06;
+
+/** Lengths whose labels do not cover one another: those of a sweep lie side by side. */
+function apart(lengths: readonly number[]): readonly number[] {
+  const least = LABEL_SHARE * Math.log2(lengths[lengths.length - 1] / lengths[0]);
+  const kept: number[] = [];
+  for (const length of lengths)
+    if (kept.length === 0 || Math.log2(length / kept[kept.length - 1]) >= least) kept.push(length);
+  return kept;
 }
 
 const titleOf = ({ task, length, mean, low, high, n }: LengthRow): string =>

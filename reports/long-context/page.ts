@@ -16,9 +16,9 @@ export interface LongContextPage {
 }
 
 const STYLE = `body { font: 15px/1.5 system-ui, sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse } td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd }
+table { border-collapse: collapse } td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 td:first-child, th:first-child { text-align: left } .legend span { margin-right: 1.2rem; white-space: nowrap }
-figure { margin: 1.5rem 0; overflow-x: auto } figcaption { font-weight: 600 } .scale { display: flex; align-items: center; gap: .5rem }`;
+h1, li { overflow-wrap: anywhere } figure { margin: 1.5rem 0 } figure, .wide { overflow-x: auto } figure svg[viewBox] { max-width: none } figcaption { font-weight: 600 } .scale { display: flex; align-items: center; gap: .5rem }`;
 
 /** Curves, heat maps and the table behind them as one HTML file that loads nothing. */
 export function longContextHtml({
@@ -43,14 +43,14 @@ export function longContextHtml({
       : `<figure><figcaption>Score by length</figcaption>${lengthCurvesSvg(lengths, threshold)}</figure>`;
   return `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>${escapeHtml(title)}</title><style>${STYLE}</style></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title><style>${STYLE}</style></head>
 <body>
 <h1>${escapeHtml(title)}</h1>
 <ul>${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join("")}</ul>
 ${curves}
 ${maps.length > 0 ? scaleBar(threshold) : ""}
 ${maps.join("\n")}
-<h2>Means and 95 % intervals</h2>
+${lengths.length + groups.length > 0 ? "<h2>Means and 95 % intervals</h2>" : ""}
 ${lengths.length > 0 ? tableOf("length", lengths, ({ length }) => lengthLabel(length)) : ""}
 ${groups.length > 0 ? tableOf("group", groups, ({ group }) => group) : ""}
 </body>
@@ -82,5 +82,5 @@ function tableOf<Row extends ScoreEstimate & { readonly task: string }>(
     return `<tr>${cells.map((text) => `<td>${escapeHtml(text)}</td>`).join("")}</tr>`;
   });
   const titles = ["task", title, "n", "mean", "interval"].map((text) => `<th>${text}</th>`).join("");
-  return `<table><tr>${titles}</tr>${body.join("\n")}</table>`;
+  return `<div class="wide"><table><tr>${titles}</tr>${body.join("\n")}</table></div>`;
 }

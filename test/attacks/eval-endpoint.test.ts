@@ -87,6 +87,8 @@ test("a key comes from the file or variable that was named; one of another servi
     exitCode: 77,
     message: expect.stringMatching(/DEEPSEEK_API_KEY/),
   });
+  // A dry run sends nothing.
+  await (await open("https://api.deepseek.com", { env: {}, key: { optional: true } })).close();
   await expect(open(server.url, { env: {}, key: { variable: "OURS" } })).rejects.toMatchObject({
     exitCode: 66,
   });
@@ -285,6 +287,21 @@ test("endless events, bytes that are no text, control characters in messages", a
     expect(error.message).not.toContain("\u001b");
     await backend.close();
   }
+  // Names are in every record: they are cut before, or a log of them could not be read again.
+  const long = `\u001b[2J${"x".repeat(2 ** 20)}`;
+  const server = await scriptedServer(
+    withModel((_, response) =>
+      json(response, 200, {
+        ...{ model: long, system_fingerprint: long },
+        choices: [{ message: { content: "4" }, finish_reason: "stop" }],
+      }),
+    ),
+  );
+  const backend = await open(server.url, { api: "chat" });
+  const generation = JSON.stringify(await backend.generate(REQUEST));
+  expect(generation.length).toBeLessThan(2000);
+  expect(generation).not.toContain("\\u001b");
+  await backend.close();
 });
 
 test("a server that asks to wait for a day gives the run back to its scheduler", async () => {

@@ -33,6 +33,7 @@ test.each([
   ["a cost below nothing", [...LOCAL, "--max-cost", "-1"], /--max-cost: expected US dollars/],
   ["an unknown class", [...LOCAL, "--retry", "ok"], /--retry: "ok" is none of failed, infra_error/],
   ["more than the context", [...LOCAL, "--lengths", "2M"], /longer than the model's context/],
+  ["a flag of another suite", [...LOCAL, "--suite", "niah", "--tasks", "vt"], /--tasks is for --suite ruler/],
   ["an unknown task", [...LOCAL, "--tasks", "niah_single_9", "--lengths", "1K"], /no such task/],
 ])("%s", (_, args, message) => {
   expectRefusal(run(...args), 64, message);

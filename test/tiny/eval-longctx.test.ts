@@ -78,8 +78,8 @@ describe("single needles on the embedded checkpoint", () => {
 
   test("a dry run counts and leaves nothing behind", () => {
     const dry = join(folder, "dry");
-    const { code, stdout, stderr } = evalTiny(DEMO_CHECKPOINT, ...NEEDLES, "--dry-run", "--out", dry);
-    expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    const { stdout, stderr } = evalTiny(DEMO_CHECKPOINT, ...NEEDLES, "--dry-run", "--json", "--out", dry);
+    expect(JSON.parse(stdout).estimate).toMatchObject({ samples: 2, finished: 0 });
     expect(stderr).toContain("2 samples to run");
     expect(existsSync(dry)).toBe(false);
   });

@@ -1,4 +1,7 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
@@ -79,6 +82,25 @@ test("a run of another contract is refused with the differences, and its folder 
   expect(readFileSync(join(out, "run.json"), "utf8")).toBe(before);
   await expect(runToy({ out, tasks: [sumTask(11)] })).rejects.toMatchObject({ kind: "usage" });
 });
+
+test.skipIf(!existsSync("/proc/self/stat"))(
+  "a folder whose last process is a zombie is taken over",
+  async () => {
+    const out = join(folder, "zombie");
+    mkdirSync(out);
+    // The shell becomes a program that collects no children.
+    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const [line] = await once(parent.stdout, "data");
+    const stat = () => readFileSync(`/proc/${Number(line)}/stat`, "utf8").split(" ");
+    await expect.poll(() => stat()[2]).toBe("Z");
+    const holder = { pid: Number(line), host: hostname(), started: stat()[21] };
+    symlinkSync(JSON.stringify(holder), join(out, "run.lock"));
+    expect((await runToy({ out })).stopped).toBeUndefined();
+    parent.kill();
+  },
+);
 
 test("a folder in which nothing was run yet can be begun otherwise", async () => {
   const out = join(folder, "empty");

@@ -163,7 +163,8 @@ describe("a run", () => {
       5: () => fail("too_long"),
       6: () => fail("failed"),
       7: () => fail("infra"),
-      8: () => generation("wrong"),
+      8: () => generation("wrong", { defects: ["another model answered: v4-0731", "ours 8, server 9"] }),
+      9: (request) => generation(sumOf(questionOf(request)), { defects: ["ours 10, server 11"] }),
     };
     const fail = (kind: SampleFailure["kind"]): never => {
       throw new SampleFailure(kind, "no answer", [
@@ -183,6 +184,10 @@ describe("a run", () => {
       scoreOfAll: 3 / 10,
       scoreOfWhole: 2 / 3,
       retried: 3,
+    });
+    expect(report.summary.defects).toEqual({
+      "another model answered: v4-0731": 1,
+      "ours …, server …": 2,
     });
     const table = tableFromIPC(readFileSync(join(out, "report.arrow")));
     expect(table.get(6)?.toJSON()).toMatchObject({

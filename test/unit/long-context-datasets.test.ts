@@ -44,6 +44,9 @@ test("MRCR: chosen bins, and the first rows of each", async () => {
     lengths: [],
   });
   expect(one.digest).not.toBe(task.digest);
+  await expect(smallTasks({ suite: "mrcr", dataset: MRCR, lengths: [4096] })).rejects.toThrow(
+    /no bin of MRCR/,
+  );
 });
 
 test("MRCR: what is no such table is refused by name", async () => {
@@ -57,6 +60,10 @@ test("MRCR: what is no such table is refused by name", async () => {
     /no dataset here/,
   );
   await expect(smallTasks({ suite: "mrcr" })).rejects.toThrow(/--dataset/);
+  writeFileSync(join(scratch, "none.json"), "[]");
+  await expect(smallTasks({ suite: "longbench", dataset: join(scratch, "none.json") })).rejects.toThrow(
+    /none\.json: the dataset has no record/,
+  );
 });
 
 const record = (id: string, context: string, answer = "B") => ({
@@ -174,10 +181,18 @@ test("QA: without a dataset there are eleven tasks; a wrong file is refused", as
   expect(await smallTasks({ suite: "ruler" })).toHaveLength(11);
   await expect(smallTasks({ suite: "ruler", tasks: ["qa_1"] })).rejects.toThrow(/no such task .*--squad/);
   await expect(smallTasks({ suite: "ruler-qa" })).rejects.toThrow(/--squad or --hotpot/);
-  writeFileSync(join(scratch, "other.json"), '{"rows": []}');
-  await expect(smallTasks({ suite: "ruler-qa", squad: join(scratch, "other.json") })).rejects.toThrow(
-    /not a dataset of questions \(expected SQuAD/,
-  );
+  const other = join(scratch, "other.json");
+  const answeredBy = (answer: unknown) => [{ question: "q", answer, context: [["t", ["s"]]] }];
+  for (const [content, message] of [
+    [{ rows: [] }, /not a dataset of questions \(expected SQuAD/],
+    [null, /not a dataset of questions \(expected SQuAD/],
+    [answeredBy(7), /not a dataset of questions \(expected HotpotQA/],
+    // It would occur in every reply.
+    [answeredBy(""), /the dataset has no question/],
+  ] as const) {
+    writeFileSync(other, JSON.stringify(content));
+    await expect(smallTasks({ suite: "ruler-qa", squad: other })).rejects.toThrow(message);
+  }
 });
 
 test("an essay of the user's, plain or JSON, is repeated when short", async () => {

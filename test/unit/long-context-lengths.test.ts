@@ -20,8 +20,9 @@ test("every task of RULER fills its lengths, answer included, and says how many 
   const tasks = [
     ...(await smallTasks({ suite: "ruler", lengths: FULL ? [1024, 4096, 32_768] : [1024] })),
     // Their lists and examples change at 4,096 tokens.
-    ...(await smallTasks({ suite: "ruler", lengths: [4096], tasks: ["vt", "cwe"], samples: 1 })),
+    ...(await smallTasks({ suite: "ruler", lengths: [4096], tasks: ["vt", "cwe", "vt"], samples: 1 })),
   ];
+  expect(tasks).toHaveLength(13);
   for (const task of tasks) {
     const problems = await problemsOf(task);
     expect(problems).toHaveLength(task.count);

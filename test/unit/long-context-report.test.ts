@@ -77,6 +77,11 @@ test("curves have an interval and a point for every row", () => {
   const plot = [...svg].at(-1)!;
   expect(plot.querySelectorAll("[aria-label=dot] circle")).toHaveLength(4);
   expect(plot.querySelectorAll("[aria-label=rule] line").length).toBe(4 + 1);
+  // A sweep's lengths lie so close that not every one can have its label.
+  const near = [1024, 1025, 1026, 2048].map((length) => ({ ...lengths[0], length }));
+  const sweep = parseHTML(page({ lengths: near, heat: [] })).document;
+  const labels = [...sweep.querySelectorAll('[aria-label="x-axis tick label"] text')];
+  expect(labels.map((label) => label.textContent)).toEqual(["1K", "2K"]);
 });
 
 test("the page loads nothing and runs nothing; names are escaped", () => {
@@ -89,6 +94,9 @@ test("the page loads nothing and runs nothing; names are escaped", () => {
   expect(html).not.toContain("<script");
   expect(html.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:|src=|@import/);
   expect(page()).toBe(page());
+  // On a telephone a page is as wide as its window, and what is wider scrolls by itself.
+  expect(page()).toMatch(/name="viewport"/);
+  expect(page()).toMatch(/\.wide \{ overflow-x: auto/);
   expect(page({ lengths: [], heat: [] })).toContain("A run");
 });
 
@@ -105,6 +113,14 @@ test("the terminal's map: values, marks, and a dot where nothing was run", () =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: ANSI sequences begin with one
   expect(colored.replace(/\u001b\[[\d;]*m/g, "")).toBe(plain);
   expect(lengthTable(lengths)).toContain("0.75 [0.70-0.80]");
+  const sweep = Array.from({ length: 30 }, (_, i) => cell(96 + i, 0, 1));
+  for (const wide of [terminalHeatMap(sweep, { color: false, threshold: THRESHOLD }), lengthTable(sweep)]) {
+    expect(Math.max(...wide.split("\n").map((line) => line.length))).toBeLessThan(130);
+    expect(wide).toContain(" 125");
+  }
+  // Groups may be words of a dataset.
+  const hostile = [{ task: "longbench-v2", group: "\u001b]0;owned", n: 1, mean: 1, low: 1, high: 1 }];
+  expect(groupTable(hostile)).not.toContain("\u001b");
   const groups = [{ task: "mrcr-2needle", group: "start missing", n: 4, mean: 0.25, low: 0.05, high: 0.7 }];
   expect(groupTable(groups)).toMatch(/mrcr-2needle {2}start missing {2}4 {2}0\.25 \[0\.05-0\.70\]/);
   expect(page({ groups })).toContain("<td>start missing</td><td>4</td><td>0.250</td><td>0.050–0.700</td>");

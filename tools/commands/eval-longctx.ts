@@ -16,6 +16,18 @@ interface Args extends EvalArgs {
   hotpot: string | undefined;
 }
 
+/** Flags that some suites do not read. One that changes nothing would be taken for one that did. */
+const READ_BY: Readonly<Record<string, readonly Args["suite"][]>> = {
+  lengths: ["ruler", "niah", "residue", "mrcr", "ruler-qa"],
+  tasks: ["ruler", "ruler-qa"],
+  depths: ["niah", "residue"],
+  style: ["niah", "residue"],
+  essay: ["ruler", "niah", "residue"],
+  dataset: ["mrcr", "longbench"],
+  squad: ["ruler", "ruler-qa"],
+  hotpot: ["ruler", "ruler-qa"],
+};
+
 /** `4K,8192` -> [4096, 8192] */
 function parseLengths(text: string): number[] {
   return text.split(",").map((part) => {
@@ -66,7 +78,10 @@ export const longContextCommand: CommandModule<CommonArgs, Args> = {
         squad: 1,
         hotpot: 1,
       })
-      .check(({ samples, lengths, depths }) => {
+      .check(({ samples, lengths, depths, suite, ...flags }) => {
+        for (const [name, suites] of Object.entries(READ_BY))
+          if ({ ...flags, lengths, depths }[name] !== undefined && !suites.includes(suite as Args["suite"]))
+            throw new Error(`--${name} is for --suite ${suites.join(", ")}, not ${suite}`);
         if (!Number.isSafeInteger(samples) || (samples as number) < 1)
           throw new Error("--samples: expected a whole number of at least 1");
         if (lengths !== undefined) parseLengths(lengths as string);

@@ -21,6 +21,7 @@ export async function modelChoice(args: EvalArgs, neededTokens?: number): Promis
       key: {
         ...(args.apiKeyEnv !== undefined && { variable: args.apiKeyEnv }),
         ...(args.apiKeyFile !== undefined && { file: args.apiKeyFile }),
+        optional: args.dryRun,
       },
       concurrency: args.concurrency,
       ...(args.requestsPerMinute !== undefined && { requestsPerMinute: args.requestsPerMinute }),
@@ -44,8 +45,9 @@ export function runChoice(args: EvalArgs, signal: AbortSignal) {
     commandLine: ["v4kit", ...process.argv.slice(2)],
     quiet: args.quiet,
     signal,
-    onPlan: (text) => {
+    onPlan: (text, estimate) => {
       if (!args.quiet) process.stderr.write(`${text}\n`);
+      if (args.dryRun && args.json) process.stdout.write(`${JSON.stringify({ estimate }, null, 2)}\n`);
     },
   } satisfies Partial<EvaluateOptions>;
 }

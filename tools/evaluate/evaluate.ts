@@ -7,18 +7,13 @@ import type { EvalModel } from "./open-model.ts";
 
 /** How a benchmark's tasks are put to a model. */
 export interface EvaluateOptions
-  extends Omit<
-    EvalOptions,
-    "terms" | "backend" | "render" | "readReply" | "pricing" | "concurrency" | "onPlan"
-  > {
+  extends Omit<EvalOptions, "terms" | "backend" | "render" | "readReply" | "pricing" | "concurrency"> {
   readonly terms: Omit<Contract, "schema" | "tasks" | "tokenizerSha256" | "backend">;
   /** Problems of each task, at most. */
   readonly limit?: number;
   readonly priceFile?: string;
   /** Count and ask nobody. */
   readonly dryRun: boolean;
-  /** Hears the plan before the first sample. */
-  readonly onPlan: (text: string) => void;
 }
 
 /** Runs tasks on a model; `use` gets the result, or nothing after a dry run. */
@@ -44,6 +39,7 @@ export async function evaluate<T>(
     onPlan,
   };
   if (!dryRun) return runEval(all, use);
-  onPlan((await planEval(all)).text);
+  const { text, estimate } = await planEval(all);
+  onPlan(text, estimate);
   return undefined;
 }

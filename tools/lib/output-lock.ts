@@ -38,7 +38,7 @@ export async function tryLockOutput(outputPath: string): Promise<Release | { rea
   const mine = JSON.stringify({
     pid: process.pid,
     host: hostname(),
-    started: startTimeOf(process.pid),
+    started: processAt(process.pid).started,
   } satisfies Holder);
   for (let attempt = 0; attempt < 8; attempt++) {
     if (await makeLock(path, mine)) return releaseOf(path);
@@ -95,8 +95,9 @@ function isHeld(content: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
-  const started = startTimeOf(holder.pid);
-  return started === "" || started === holder.started;
+  const { state, started } = processAt(holder.pid);
+  // A zombie has ended; in a container whose first process collects none it stays for ever.
+  return state !== "Z" && (started === "" || started === holder.started);
 }
 
 /** Moves a dead process's lock away. If another process replaced it in between, its lock is put back. */
@@ -112,13 +113,15 @@ async function removeStale(path: string, content: string): Promise<void> {
   }
 }
 
-function startTimeOf(pid: number): string {
+/** Empty where /proc tells nothing. */
+function processAt(pid: number): { readonly state: string; readonly started: string } {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The command name in parentheses may hold spaces; the 20th field after it is the start time.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    // The command name in parentheses may hold spaces; the first field after it is the state, the 20th the start time.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0] ?? "", started: fields[19] ?? "" };
   } catch {
-    return "";
+    return { state: "", started: "" };
   }
 }
 
