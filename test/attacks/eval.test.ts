@@ -71,3 +71,14 @@ test("a broken record, another contract, and a key that must not be kept", () =>
   expectRefusal(again(), 65, "rows.jsonl", "is not what v4kit writes", "choose another --out");
   expect(existsSync(join(out, "run.lock"))).toBe(false);
 });
+
+test("a server that refuses every sample: a run without an answer is no success, and is asked again", async () => {
+  const asked = [...endpoint(server.url), ...NEEDLES, "--lengths", "256", "--out", join(folder, "refused")];
+  // A word of every prompt.
+  await server.control({ alwaysFails: "magic" });
+  const none = run(...asked);
+  expect(none.code).toBe(75);
+  expect(none.stderr).toBe("v4kit: no sample has an answer (--retry failed,infra_error asks again)\n");
+  await server.control({ alwaysFails: "" });
+  expect(run(...asked, "--retry", "failed,infra_error").code).toBe(0);
+});

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Backend, GenerationRequest } from "../../evals/backend.ts";
 import { openEndpoint } from "../../evals/clients/open-backend.ts";
+import type { EvalReport } from "../../evals/run/run-eval.ts";
 import { openCheckpoint } from "../../tools/checkpoint/open.ts";
 import { DEMO_CHECKPOINT } from "../../tools/demo/embedded.ts";
 import { findLlamaLibraries } from "../../tools/peers/llama-libraries.ts";
@@ -21,7 +22,8 @@ if (!libraries)
 const CONTEXT = 1024;
 const REPLY_TOKENS = 12;
 const PROMPT = expectedOfTinyV4().sample.ids.slice(0, 60);
-const gguf = join(scratchFolder(), "tiny.gguf");
+const scratch = scratchFolder();
+const gguf = join(scratch, "tiny.gguf");
 let front: FixtureProcess;
 let backend: Backend;
 let tokenizer: Tokenizer;
@@ -117,3 +119,16 @@ test.skipIf(!libraries)(
     await plain.close();
   },
 );
+
+test.skipIf(!libraries)("a whole evaluation on it: every sample answered, and the needles found", () => {
+  const { code, stdout } = cli([
+    ...["eval", "longctx", "--endpoint", front.line, "--model", "tiny-v4", "--tokenizer", DEMO_CHECKPOINT],
+    ...["--suite", "niah", "--style", "noise", "--lengths", "512", "--depths", "0,50,100", "--samples", "1"],
+    ...["--out", join(scratch, "run"), "--json"],
+  ]);
+  expect(code).toBe(0);
+  const { report } = JSON.parse(stdout) as { report: EvalReport };
+  expect(report.contract.backend).toMatchObject({ kind: "llama.cpp completions", serverVersion: "v0.5.0" });
+  // Its tokenizer counts every prompt as ours does: else it were a defect.
+  expect(report.summary).toMatchObject({ samples: 3, score: 1, defects: {}, statuses: { ok: 3 } });
+});
