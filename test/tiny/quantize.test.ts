@@ -132,7 +132,7 @@ test("FP4, FP8 and BF16 are preserved value for value in 16 and 32 bits", () => 
 });
 
 test("the planned size is the written size", () => {
-  for (const bits of ["4", "8", "16", "32"]) {
+  for (const bits of FULL ? ["4", "8", "16", "32"] : ["4", "32"]) {
     const out = join(folder, `size-${bits}.gguf`);
     const dry = quantize(base, "--bits", bits, "--out", out, "--dry-run");
     const wet = quantize(base, "--bits", bits, "--out", out);
