@@ -21,6 +21,7 @@ import { sampleOf } from "../../tools/predict/sample.ts";
 import { valuesOf, workOf } from "../../tools/predict/work.ts";
 import { FLASH, PRO } from "../fixtures/release-configs.ts";
 import { releaseHeaders } from "../support/headers.ts";
+import { FULL } from "../support/scratch.ts";
 
 const GiB = 2 ** 30;
 const flash = parseConfig(FLASH, "config.json");
@@ -80,7 +81,7 @@ describe("a release from its headers alone", () => {
     for (const line of page.split("\n")) expect(line).toBe(line.trimEnd());
   });
 
-  test("Pro as it is needs a server", async () => {
+  test.runIf(FULL)("Pro as it is needs a server", async () => {
     const report = await planned(PRO, { recipe: "nvfp4" });
     expect(holding(report)).toEqual(["8 x H200, 141 GB", "8 x B200, 180 GB"]);
     expect(report.files.length).toBeGreaterThan(60);

@@ -18,8 +18,18 @@ const flash = censusOf(FLASH);
 const pro = censusOf(PRO);
 const recipes = new Map(shippedRecipes().map((recipe) => [recipe.name, recipe]));
 
+/** By release and recipe: a plan of Pro has 145,116 tensors. */
+const known = new Map<Census, Map<Recipe, number>>([flash, pro].map((census) => [census, new Map()]));
+
 /** Bytes of a release's tensors without the drafter. */
 function planned(census: Census, recipe: Recipe): number {
+  const sizes = known.get(census) as Map<Recipe, number>;
+  const bytes = sizes.get(recipe) ?? plan(census, recipe);
+  sizes.set(recipe, bytes);
+  return bytes;
+}
+
+function plan(census: Census, recipe: Recipe): number {
   const { files } = planOutput(census, { recipe, format: recipe.formats[0], mtp: "drop", allowLarger: true });
   return files
     .flatMap(({ tensors }) => tensors.flatMap(({ outputs }) => outputs))

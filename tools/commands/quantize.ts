@@ -60,12 +60,14 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
     const { announceKernels } = await import("./kernels.ts");
     const { withPlace } = await import("./open-place.ts");
     announceKernels(args);
+    // Wrong flags are refused wherever the source lies.
+    const stream = { windowBytes: windowBytesOf(args), connections: connectionsOf(args) };
     const signal = interruptSignal("the same command goes on where it stopped");
     const source = args.stream
       ? await resolveSource(args)
       : await ensureDownloaded(args, {
           mirror: args.mirror,
-          jobs: connectionsOf(args),
+          jobs: stream.connections,
           quiet: args.quiet,
           signal,
           dryRun: args.dryRun,
@@ -74,7 +76,7 @@ export const quantizeCommand: CommandModule<CommonArgs, Args> = {
           },
         });
     const options = { mirror: args.mirror, signal, onRetry: sayer(args) };
-    const result = await withPlace(source, options, (place) => convert(args, place, signal));
+    const result = await withPlace(source, options, (place) => convert(args, place, { ...stream, signal }));
     printResult(args, result, () => renderQuantize(result));
   },
 };
@@ -88,7 +90,7 @@ const sayer =
 async function convert(
   args: Args,
   { name, place, elsewhere }: Place,
-  signal: AbortSignal,
+  limits: StreamLimits,
 ): Promise<QuantizeResult> {
   const { sourceDigest } = await import("../checkpoint/source-identity.ts");
   const { choosePlan } = await import("../plan/choose-plan.ts");
@@ -97,7 +99,7 @@ async function convert(
   const request = planRequest(args);
   return quantize({
     place,
-    ...(elsewhere && { stream: await streamFrom(args, elsewhere, signal) }),
+    ...(elsewhere && { stream: await streamFrom(elsewhere, { ...limits, onRetry: sayer(args) }) }),
     planFor: (census, source) => choosePlan(census, request, sourceDigest(source)),
     out: args.out ?? ((plan) => artefactName(name, plan)),
     imatrix: args.imatrix,
@@ -106,17 +108,25 @@ async function convert(
     restart: args.restart,
     dryRun: args.dryRun,
     quiet: args.quiet,
-    signal,
+    signal: limits.signal,
     onWarning: sayer(args),
   });
 }
 
-async function streamFrom(args: Args, { client, repository }: Elsewhere, signal: AbortSignal) {
+interface StreamLimits {
+  readonly windowBytes: number;
+  readonly connections: number;
+  readonly signal: AbortSignal;
+}
+
+async function streamFrom(
+  { client, repository }: Elsewhere,
+  options: StreamLimits & { readonly onRetry: (line: string) => void },
+): Promise<Streaming> {
   const { isAtHub, streamRepository } = await import("../hub/stream.ts");
-  const [windowBytes, connections] = [windowBytesOf(args), connectionsOf(args)];
-  const open: Streaming["open"] = (reads, path) =>
-    streamRepository(client, repository, {
-      ...{ reads, path, windowBytes, connections, signal, onRetry: sayer(args) },
-    });
-  return { from: isAtHub(client, repository) ? "hub" : "other", windowBytes, open } satisfies Streaming;
+  return {
+    from: isAtHub(client, repository) ? "hub" : "other",
+    windowBytes: options.windowBytes,
+    open: (reads, path) => streamRepository(client, repository, { ...options, reads, path }),
+  };
 }
