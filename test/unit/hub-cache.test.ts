@@ -14,6 +14,7 @@ import * as promises from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { cacheDestination } from "../../tools/hub/cache.ts";
+import { cachedRepository } from "../../tools/hub/cached-repository.ts";
 import { type Destination, journalPath, partialPath } from "../../tools/hub/destination.ts";
 import { localDestination } from "../../tools/hub/local-folder.ts";
 import { renderDownloadPlan } from "../../tools/hub/render-download.ts";
@@ -89,6 +90,21 @@ test("the cache is laid out as huggingface_hub does it", async () => {
   expect(readFileSync(join(folder, "CACHEDIR.TAG"), "utf8")).toMatch(
     /^Signature: 8a477f597d28d172789f06886806bc55\n/,
   );
+});
+
+test("a dataset has a folder of its own, beside a model of its name", async () => {
+  const folder = fresh();
+  const destination = cacheDestination(folder, { ...repository, id: "datasets/org/name" });
+  await bring(destination, small);
+  await destination.finish();
+  expect(await cacheDestination(folder, repository).holds(small)).toBe(false);
+  const listing = { cacheFolder: folder, endpoint: "https://h", revision: "main" };
+  expect(await cachedRepository({ ...listing, id: "datasets/org/name" })).toMatchObject({
+    name: "name",
+    commit: COMMIT,
+    location: `https://h/datasets/org/name/tree/${COMMIT}`,
+  });
+  await expect(cachedRepository({ ...listing, id: "org/name" })).rejects.toMatchObject({ exitCode: 69 });
 });
 
 test("a pull request's reference is a path, a commit has none", async () => {

@@ -37,6 +37,25 @@ test("a repository is listed at its commit, page by page, with the token", async
   expect(hub.seen.map(({ headers }) => headers.authorization)).toEqual(Array(3).fill(`Bearer ${TOKEN}`));
 });
 
+test("a dataset is listed and fetched under its own addresses", async () => {
+  const { hub, client } = await tinyHub([[lfs("2needle/2needle_0.parquet")]]);
+  const { files, ...repository } = await listRepository(client, "datasets/org/name");
+  expect(repository).toEqual({
+    id: "datasets/org/name",
+    name: "name",
+    revision: "main",
+    commit: COMMIT,
+    location: `${hub.url}/datasets/org/name/tree/${COMMIT}`,
+  });
+  expect(files[0].url).toBe(`${hub.url}/datasets/org/name/resolve/${COMMIT}/2needle/2needle_0.parquet`);
+  expect(hub.seen.map(({ path }) => path.replace(/\?.*/, ""))).toEqual([
+    "/api/datasets/org/name/revision/main",
+    `/api/datasets/org/name/tree/${COMMIT}`,
+  ]);
+  for (const id of ["datasets/name", "datasets/a/b/c", "spaces/org/name"])
+    expect(await refusalOf(listRepository(client, id))).toMatchObject({ kind: "usage" });
+});
+
 test("a page that fails is asked for again, the others are not", async () => {
   const { hub, client } = await tinyHub([[plain("a")], [plain("b")], [plain("c")]], {
     fails: (count) => (count === 3 ? 500 : count === 4 ? 429 : undefined),
@@ -77,6 +96,8 @@ test("gated, missing and unknown revisions are refused at once", async () => {
     expect(error).toMatchObject({ kind });
     expect(error.message).toMatch(line);
     expect(hub.seen).toHaveLength(1);
+    const ofDataset = await refusalOf(listRepository(clientFor(hub.url), "datasets/org/name"));
+    if (code !== "RevisionNotFound") expect(ofDataset.message).toContain("datasets/org/name");
   }
 });
 

@@ -112,6 +112,7 @@ test.each<readonly [Parameters<typeof resolveSource>[0], number, RegExp]>([
   [{ source: "a/b", variant: "flash" }, 64, /found both/],
   [{ variant: "constructor" }, 64, /unknown variant/],
   [{ source: "./nowhere" }, 66, /no such file or folder/],
+  [{ source: "datasets/org/name@v1" }, 64, /a dataset, not a checkpoint/],
   [{ source: "org/name@../../x" }, 64, /not a revision/],
   [{ source: "org/name@a", revision: "b" }, 64, /two revisions/],
   [{ source: "https://user:hunter2@" }, 64, /not the address of a folder/],

@@ -17,9 +17,14 @@ interface Args extends CommonArgs {
 
 export const downloadCommand: CommandModule<CommonArgs, Args> = {
   command: "download [source]",
-  describe: "Fetch a checkpoint from the Hub, verified; the same command goes on after a cut or a crash",
+  describe:
+    "Fetch a checkpoint or dataset from the Hub, verified; the same command goes on after a cut or a crash",
   builder: (yargs: Argv<CommonArgs>) =>
     withSource(yargs)
+      .positional("source", {
+        type: "string",
+        describe: "Hub id org/name[@revision], datasets/org/name[@revision], or https:// folder",
+      })
       .option("revision", { type: "string", describe: "branch, tag or commit (default: main)" })
       .option("include", {
         type: "string",

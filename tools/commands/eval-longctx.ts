@@ -1,7 +1,7 @@
 import type { Argv, CommandModule } from "yargs";
 import { NEEDLE_STYLES, SUITES } from "../../evals/longctx/long-context-tasks.ts";
 import { type EvalArgs, withEval } from "./eval-args.ts";
-import type { CommonArgs } from "./output.ts";
+import { type CommonArgs, printResult } from "./output.ts";
 
 interface Args extends EvalArgs {
   suite: (typeof SUITES)[number];
@@ -64,7 +64,11 @@ export const longContextCommand: CommandModule<CommonArgs, Args> = {
       .option("samples", { type: "number", default: 3, describe: "for each task, length and depth" })
       .option("style", { choices: NEEDLE_STYLES, describe: "needle and haystack of niah and residue" })
       .option("essay", { type: "string", describe: "a text of your own for haystacks" })
-      .option("dataset", { type: "string", describe: "files of MRCR or LongBench v2" })
+      .option("dataset", {
+        type: "string",
+        describe:
+          "files of MRCR or LongBench v2: a path, or datasets/org/name of the Hub (default: upstream's)",
+      })
       .option("squad", { type: "string", describe: "SQuAD's development set, for qa_1" })
       .option("hotpot", { type: "string", describe: "HotpotQA's development set, for qa_2" })
       .nargs({
@@ -92,13 +96,18 @@ export const longContextCommand: CommandModule<CommonArgs, Args> = {
     const { interruptSignal } = await import("../lib/interrupt.ts");
     const { evalLongContext } = await import("../evaluate/long-context.ts");
     const { announceKernels } = await import("./kernels.ts");
+    const { suiteDataset } = await import("./eval-dataset.ts");
     const { modelChoice, runChoice, samplingOf } = await import("./eval-run.ts");
     const { printEval } = await import("./print-eval.ts");
     if (args.checkpoint !== undefined) announceKernels(args);
     const lengths = args.lengths === undefined ? undefined : parseLengths(args.lengths);
     const signal = interruptSignal("the same command goes on where it stopped");
+    const model = await modelChoice(args, lengths && Math.max(...lengths));
+    const dataset = await suiteDataset(args, signal);
+    if (dataset.planned)
+      return printResult(args, { download: dataset.planned }, () => "dry run: the dataset is not here yet");
     const result = await evalLongContext({
-      model: await modelChoice(args, lengths && Math.max(...lengths)),
+      model,
       choice: {
         suite: args.suite,
         samples: args.samples,
@@ -108,7 +117,7 @@ export const longContextCommand: CommandModule<CommonArgs, Args> = {
         ...(args.depths !== undefined && { depths: parseDepths(args.depths) }),
         ...(args.style && { style: args.style }),
         ...(args.essay !== undefined && { essay: args.essay }),
-        ...(args.dataset !== undefined && { dataset: args.dataset }),
+        ...(dataset.path !== undefined && { dataset: dataset.path }),
         ...(args.squad !== undefined && { squad: args.squad }),
         ...(args.hotpot !== undefined && { hotpot: args.hotpot }),
         ...(args.replyTokens !== undefined && { replyTokens: args.replyTokens }),

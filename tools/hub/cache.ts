@@ -6,7 +6,7 @@ import { linkOrPlace } from "../lib/links.ts";
 import { type Destination, etagOf, journalPath } from "./destination.ts";
 import type { RemoteFile, Repository } from "./repository.ts";
 import { writeSharedFile } from "./shared-file.ts";
-import { checkFileName, checkRevision } from "./source-names.ts";
+import { checkFileName, checkRevision, storeName } from "./source-names.ts";
 import { writeTreeListing } from "./tree-listing.ts";
 
 /**
@@ -19,6 +19,7 @@ import { writeTreeListing } from "./tree-listing.ts";
  *                       refs/REVISION                the commit, without a newline
  *     .locks/models--ORG--NAME/ETAG.lock             Python's own
  *
+ * A dataset's folder is datasets--ORG--NAME.
  * A reference to a commit without a snapshot is corruption to Python, and so is a repository without `snapshots`. So
  * the snapshot's folder comes first and the reference last.
  */
@@ -32,7 +33,7 @@ export function cacheDestination(cacheFolder: string, repository: Repository): D
     });
   if (!/^[0-9a-f]{40}$/.test(commit))
     throw dataError({ what: "the Hub names a commit that is none", file: id, found: commit });
-  const store = join(cacheFolder, `models--${id.replaceAll("/", "--")}`);
+  const store = join(cacheFolder, storeName(id));
   const snapshot = join(store, "snapshots", commit);
   const blobOf = (file: RemoteFile): string => {
     const etag = etagOf(file);

@@ -7,6 +7,7 @@ import { cachedCommit } from "./cached-snapshot.ts";
 import type { DownloadPlan } from "./download-plan.ts";
 import { checkedFiles, encodedName, type ListedEntry } from "./listing.ts";
 import type { Repository } from "./repository.ts";
+import { storeName } from "./source-names.ts";
 
 export interface CachedListing {
   readonly cacheFolder: string;
@@ -31,7 +32,7 @@ const OFFLINE = "HF_HUB_OFFLINE forbids the network";
  */
 export async function cachedRepository(listing: CachedListing): Promise<Repository> {
   const { cacheFolder, endpoint, id, revision } = listing;
-  const store = join(cacheFolder, `models--${id.replaceAll("/", "--")}`);
+  const store = join(cacheFolder, storeName(id));
   const commit = await cachedCommit(store, revision);
   const path = join(store, "trees", `${commit}.json`);
   const bytes = commit === undefined ? undefined : await readOptionalFile(path, MAX_LISTING_PAGE_BYTES);
@@ -44,7 +45,7 @@ export async function cachedRepository(listing: CachedListing): Promise<Reposito
   const { files } = (parseStrictJson(bytes, path) ?? {}) as { files?: Readonly<Record<string, TreeEntry>> };
   return {
     id,
-    name: id.slice(id.indexOf("/") + 1),
+    name: id.slice(id.lastIndexOf("/") + 1),
     revision,
     commit,
     location: `${endpoint}/${id}/tree/${commit}`,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { readOptionalFile } from "../lib/files.ts";
 import { MAX_INDEX_BYTES } from "../lib/limits.ts";
 import { shardsOf } from "./plain-folder.ts";
+import { storeName } from "./source-names.ts";
 
 /** A snapshot in the cache, and the files that a checkpoint needs and it lacks: the first of them, when none is known. */
 export interface CachedSnapshot {
@@ -21,7 +22,7 @@ export async function cachedSnapshot(
   id: string,
   revision: string,
 ): Promise<CachedSnapshot | undefined> {
-  const folder = join(cacheFolder, `models--${id.replaceAll("/", "--")}`);
+  const folder = join(cacheFolder, storeName(id));
   const commit = await cachedCommit(folder, revision);
   if (commit === undefined) return undefined;
   const path = join(folder, "snapshots", commit);

@@ -18,7 +18,7 @@ import { type TransferredFile, transferFiles } from "./transfer.ts";
 import { xetRanges } from "./xet.ts";
 
 export interface DownloadOptions {
-  /** `org/name`, or the address of a folder. */
+  /** `org/name`, `datasets/org/name`, or the address of a folder. */
   readonly id: string;
   readonly revision?: string | undefined;
   /** Patterns of names, as Python's `allow_patterns`; all files without. */

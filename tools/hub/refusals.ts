@@ -16,7 +16,7 @@ type Reading = readonly [kind: ErrorKind, what: string, next?: string];
 interface Place {
   readonly isHub: boolean;
   readonly sentToken: boolean;
-  /** `org/name` where the address has one. */
+  /** `org/name` or `datasets/org/name` where the address has one. */
   readonly id?: string | undefined;
 }
 
@@ -112,8 +112,8 @@ function reasonIn({ headers, text }: Refusal): string {
 
 function repositoryIn(url: URL, endpoint: string): string | undefined {
   const path = url.pathname.slice(new URL(endpoint).pathname.replace(/\/$/, "").length);
-  return (/^\/api\/models\/([\w.-]+\/[\w.-]+)(?:\/|$)/.exec(path) ??
-    /^\/([\w.-]+\/[\w.-]+)\/resolve\//.exec(path))?.[1];
+  return (/^\/api\/(?:models\/|(?=datasets\/))((?:datasets\/)?[\w.-]+\/[\w.-]+)(?:\/|$)/.exec(path) ??
+    /^\/((?:datasets\/)?[\w.-]+\/[\w.-]+)\/resolve\//.exec(path))?.[1];
 }
 
 /** `Retry-After` in seconds or as a date (RFC 9110, 10.2.3); else the Hub's `RateLimit: "api";r=0;t=55` when nothing is left. */

@@ -1,4 +1,4 @@
-import { listFiles, modelInfo } from "@huggingface/hub";
+import { datasetInfo, listFiles, modelInfo } from "@huggingface/hub";
 import { dataError, usageError } from "../lib/errors.ts";
 import type { HttpClient } from "./http-client.ts";
 import { checkedFiles, encodedName } from "./listing.ts";
@@ -6,7 +6,7 @@ import { metadataFetch } from "./metadata-fetch.ts";
 import { listFolder } from "./plain-folder.ts";
 import { shownText } from "./request-error.ts";
 import type { RetryOptions } from "./retry.ts";
-import { checkRevision, HUB_ID, isFolderAddress } from "./source-names.ts";
+import { checkRevision, HUB_ID, isDataset, isFolderAddress, withoutType } from "./source-names.ts";
 
 /** A file that lies elsewhere. */
 export interface RemoteFile {
@@ -43,9 +43,9 @@ export interface ListOptions extends Omit<RetryOptions, "what"> {
 }
 
 /**
- * Lists a repository (`org/name`) at the commit that a revision stands for now, or a plain folder (https://… or file://…),
- * whose files are found from config.json, the index and the names that releases have. Errors: no such repository or
- * revision (66), not permitted (77), a listing that cannot be true or would lead out of a folder (65).
+ * Lists a repository (`org/name`, `datasets/org/name`) at the commit that a revision stands for now, or a plain folder
+ * (https://… or file://…), whose files are found from config.json, the index and the names that releases have. Errors: no
+ * such repository or revision (66), not permitted (77), a listing that cannot be true or would lead out of a folder (65).
  */
 export async function listRepository(
   client: HttpClient,
@@ -59,7 +59,11 @@ export async function listRepository(
     return listFolder(client, id, retry);
   }
   if (!HUB_ID.test(id))
-    throw usageError({ what: "not a repository of the Hub", expected: "org/name", found: id });
+    throw usageError({
+      what: "not a repository of the Hub",
+      expected: "org/name or datasets/org/name",
+      found: id,
+    });
   if (mirror !== undefined && !isFolderAddress(mirror))
     throw usageError({
       what: "not the address of a mirror",
@@ -69,7 +73,8 @@ export async function listRepository(
   checkRevision(revision);
   const { token, endpoint } = client.settings;
   const through = { hubUrl: endpoint, fetch: metadataFetch(client, { ...retry, what: `listing ${id}` }) };
-  const { sha } = await modelInfo({ name: id, revision, additionalFields: ["sha"], ...through });
+  const asked = { name: withoutType(id), revision, additionalFields: ["sha" as const], ...through };
+  const { sha } = await (isDataset(id) ? datasetInfo(asked) : modelInfo(asked));
   if (typeof sha !== "string" || !/^[0-9a-f]{40}$/.test(sha))
     throw dataError({
       what: "the Hub's answer has no commit",
@@ -82,7 +87,7 @@ export async function listRepository(
   const folder = mirror?.replace(/\/*$/, "") ?? `${endpoint}/${id}/resolve/${sha}`;
   return {
     id,
-    name: id.slice(id.indexOf("/") + 1),
+    name: id.slice(id.lastIndexOf("/") + 1),
     revision,
     commit: sha,
     location: `${endpoint}/${id}/tree/${sha}`,

@@ -7,7 +7,7 @@ import { type CachedSnapshot, cachedSnapshot, exists } from "./cached-snapshot.t
 import { localPath } from "./folder-address.ts";
 import { shownUrl } from "./request-error.ts";
 import { hubSettings } from "./settings.ts";
-import { checkRevision, HUB_ID, isFolderAddress } from "./source-names.ts";
+import { checkRevision, HUB_ID, isDataset, isFolderAddress } from "./source-names.ts";
 
 /** What the user may name: a path, Hub id or address of a folder, or a variant. */
 export interface SourceChoice {
@@ -48,7 +48,7 @@ function variants(): Readonly<Record<string, string>> {
 /**
  * Finds a checkpoint: a path as it is; a Hub id (`org/name[@revision]`) in the cache where all that a conversion reads is
  * there, without asking the network, else at the Hub; an address of a folder where it is. Errors: nothing of that name
- * (66), offline and not whole in the cache (69).
+ * (66), a dataset (64), offline and not whole in the cache (69).
  */
 export async function resolveSource(
   choice: SourceChoice,
@@ -86,6 +86,8 @@ async function find(choice: SourceChoice, env: NodeJS.ProcessEnv): Promise<Found
   const elsewhere = remoteSource(choice);
   const { id, revision } = elsewhere.remote;
   if (isFolderAddress(id)) return { source: elsewhere };
+  if (isDataset(id))
+    throw usageError({ what: "a dataset, not a checkpoint", expected: "org/name", found: id });
   const snapshot = await cachedSnapshot(hubSettings(env).cacheFolder, id, revision);
   if (snapshot?.missing.length === 0) return { source: { name: elsewhere.name, path: snapshot.path } };
   return { source: elsewhere, snapshot };

@@ -1,8 +1,25 @@
 import { dataError, usageError } from "../lib/errors.ts";
 import { MAX_FILE_NAME_BYTES } from "../lib/limits.ts";
 
-/** `org/name`, neither beginning or ending with a dot or dash, without the "--" that the cache puts between the two. */
-export const HUB_ID: RegExp = /^(?!.*(?:--|\.\.))\w[\w.-]*(?<![.-])\/\w[\w.-]*(?<![.-])$/;
+/**
+ * `org/name`, neither beginning or ending with a dot or dash, without the "--" that the cache puts between the two. A dataset
+ * is `datasets/org/name`, as in the addresses of the Hub, which has no organization of that name.
+ */
+export const HUB_ID: RegExp =
+  /^(?!.*(?:--|\.\.))(?!datasets\/[^/]*$)(?:datasets\/)?\w[\w.-]*(?<![.-])\/\w[\w.-]*(?<![.-])$/;
+
+const DATASETS = "datasets/";
+
+export const isDataset = (id: string): boolean => id.startsWith(DATASETS);
+
+/** What a dataset is called behind its type. */
+export const withoutType = (id: string): string => (isDataset(id) ? id.slice(DATASETS.length) : id);
+
+/** `models/org/name` or `datasets/org/name`: a repository in the Hub's interface. */
+export const typedId = (id: string): string => (isDataset(id) ? id : `models/${id}`);
+
+/** A repository's folder in the cache. */
+export const storeName = (id: string): string => typedId(id).replaceAll("/", "--");
 
 export const isFolderAddress = (text: string): boolean => /^(?:https?|file):\/\//i.test(text);
 

@@ -3,6 +3,7 @@ import type { HttpClient } from "./http-client.ts";
 import { readWhole } from "./metadata-fetch.ts";
 import type { Repository } from "./repository.ts";
 import { RequestError, shownText, shownUrl, wrongAnswer } from "./request-error.ts";
+import { typedId } from "./source-names.ts";
 
 /** What the Hub gives for reading the chunk storage: where it is, and a token that is for it alone. */
 export interface XetGrant {
@@ -25,7 +26,7 @@ const MARGIN_MS = 60_000;
 
 export function openXetAccess(client: HttpClient, { id, commit }: Repository): XetAccess {
   const { endpoint, token: hubToken } = client.settings;
-  const refreshUrl = new URL(`${endpoint}/api/models/${id}/xet-read-token/${commit}`);
+  const refreshUrl = new URL(`${endpoint}/api/${typedId(id)}/xet-read-token/${commit}`);
   let asking: Promise<XetGrant> | undefined;
   let current: XetGrant | undefined;
 
