@@ -91,41 +91,36 @@ async function windowOf(units: readonly FetchUnit[], options: Partial<WindowOpti
   return { window, asked, expectRead };
 }
 
-/** Reads of two passes over matrices that lie anywhere in two files, as a conversion makes them: the same rows or others. */
+/** Reads of two passes over matrices that lie anywhere in two files, as a conversion makes them. */
 function passes(seed: number, count: number): PlannedRead[] {
   const random = seededRandom(seed);
   return Array.from({ length: count }, (_, i) => {
-    const matrix = Math.floor(random() * 31);
-    const start = 160 * matrix;
-    const length = 1 + ((37 * matrix) % 150);
+    const start = Math.floor(random() * 5000);
+    const length = 1 + Math.floor(random() * 150);
     const name = i % 3 === 0 ? "b" : "a";
     const once = [read(start, start + length, name), read(start + length, start + length + 8, name)];
     return random() < 0.5 ? once : [...once, ...once];
   }).flat();
 }
 
-test("every read gets its bytes, in whatever order; the window stays in its bounds, and in order ends empty", async () => {
+test("every read gets its bytes, in whatever order; the window stays in its bounds and ends empty", async () => {
   for (let seed = 1; seed <= (FULL ? 200 : 12); seed++) {
     const reads = passes(seed, 60);
     const units = await planUnits(reads, limits);
     const { window, expectRead, asked } = await windowOf(units);
     const random = seededRandom(seed);
-    // Every other time in the planned order; else several at once, and not quite in order.
-    const inOrder = seed % 2 === 0;
+    // Several at a time, and not quite in the planned order.
     const running = new Set<Promise<void>>();
-    const order = reads
-      .map((each, i) => [i + (inOrder ? 0 : 6 * random()), each] as const)
-      .sort(([a], [b]) => a - b);
+    const order = reads.map((each, i) => [i + 6 * random(), each] as const).sort(([a], [b]) => a - b);
     for (const [, each] of order) {
       const job: Promise<void> = expectRead(each).finally(() => running.delete(job));
       running.add(job);
-      if (running.size >= (inOrder ? 1 : 5)) await Promise.race(running);
+      if (running.size >= 5) await Promise.race(running);
     }
     await Promise.all(running);
     const { peakBytes, usedBytes, fetches } = window.facts();
     expect(peakBytes).toBeLessThanOrEqual(400);
-    // Out of order, reads that are planned twice may leave a remainder of a place behind, which ends with the window.
-    if (inOrder) expect(usedBytes).toBe(0);
+    expect(usedBytes).toBe(0);
     expect(fetches).toBe(asked.length);
     await window.close();
   }

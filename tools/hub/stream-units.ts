@@ -7,6 +7,8 @@ export interface FetchUnit {
   readonly end: number;
   /** Bytes that reads will take from it; a byte that is read twice counts twice. */
   readonly usedBytes: number;
+  /** What each read will take, in the order of reads: start and end. */
+  readonly parts: readonly (readonly [number, number])[];
 }
 
 export interface UnitLimits {
@@ -19,7 +21,8 @@ export interface UnitLimits {
   readonly keptBytes: number;
 }
 
-type GrowingUnit = { -readonly [K in keyof FetchUnit]: FetchUnit[K] } & {
+type GrowingUnit = { -readonly [K in keyof Omit<FetchUnit, "parts">]: FetchUnit[K] } & {
+  readonly parts: [number, number][];
   /** Bytes that units before it fetch. */
   readonly bornAt: number;
 };
@@ -46,8 +49,7 @@ export async function planUnits(
     const [before, after] = [inFile[i], inFile[i + 1]] as [GrowingUnit?, GrowingUnit?];
     if (before && at < before.end) {
       const stop = Math.min(end, before.end);
-      before.usedBytes += stop - at;
-      return stop;
+      return use(before, at, stop);
     }
     const stop = Math.min(end, after?.start ?? end);
     const grows = (unit: GrowingUnit): boolean => plannedBytes - unit.bornAt <= limits.reachBytes;
@@ -56,8 +58,7 @@ export async function planUnits(
       if (grownTo > at) {
         plannedBytes += grownTo - before.end;
         before.end = grownTo;
-        before.usedBytes += grownTo - at;
-        return grownTo;
+        return use(before, at, grownTo);
       }
     }
     if (
@@ -68,15 +69,14 @@ export async function planUnits(
     ) {
       plannedBytes += after.start - at;
       after.start = at;
-      after.usedBytes += stop - at;
-      return stop;
+      return use(after, at, stop);
     }
     const cut = Math.min(stop, at + limits.unitBytes);
-    const unit = { name, start: at, end: cut, usedBytes: cut - at, bornAt: plannedBytes };
+    const unit: GrowingUnit = { name, start: at, end: cut, usedBytes: 0, parts: [], bornAt: plannedBytes };
     plannedBytes += cut - at;
     inFile.splice(i + 1, 0, unit);
     units.push(unit);
-    return cut;
+    return use(unit, at, cut);
   };
 
   for await (const { name, start, end } of reads) {
@@ -87,6 +87,12 @@ export async function planUnits(
     }
   }
   return units;
+}
+
+function use(unit: GrowingUnit, start: number, end: number): number {
+  unit.usedBytes += end - start;
+  unit.parts.push([start, end]);
+  return end;
 }
 
 /** Index of the last unit that begins at or before a position; -1 for none. */

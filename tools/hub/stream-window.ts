@@ -55,8 +55,8 @@ export function openWindow({ units, windowBytes, connections, scratch, fetch }: 
   const extents = createExtents(windowBytes);
   const stop = new AbortController();
   const byFile = indexUnits(units);
-  /** Planned bytes that no read has asked for yet, by unit. */
-  const left = Float64Array.from(units, ({ usedBytes }) => usedBytes);
+  /** Planned parts that no read has asked for yet, by unit. */
+  const left = units.map(({ parts }) => [...parts]);
   const slots = new Map<number, Slot>();
   const waiting = new Map<number, ((slot: Slot | undefined) => void)[]>();
   const facts = { fetchedBytes: 0, fetches: 0, directFetches: 0, peakBytes: 0 };
@@ -81,7 +81,7 @@ export function openWindow({ units, windowBytes, connections, scratch, fetch }: 
   const pump = (): void => {
     while (underWay < connections && next < units.length && failure === undefined) {
       const { start, end } = units[next];
-      if (left[next] > 0 || waiting.has(next)) {
+      if (left[next].length > 0 || waiting.has(next)) {
         const at = extents.take(end - start);
         if (at === undefined) break;
         begin(next, at);
@@ -115,7 +115,7 @@ export function openWindow({ units, windowBytes, connections, scratch, fetch }: 
 
   const freeIfUsed = (index: number): void => {
     const slot = slots.get(index);
-    if (!slot || slot.readers > 0 || left[index] > 0) return;
+    if (!slot || slot.readers > 0 || left[index].length > 0) return;
     slots.delete(index);
     extents.give(slot.at, units[index].end - units[index].start);
   };
@@ -139,7 +139,7 @@ export function openWindow({ units, windowBytes, connections, scratch, fetch }: 
 
   const readFrom = async (index: number, into: Uint8Array, position: number): Promise<void> => {
     const { name, start } = units[index];
-    left[index] -= into.length;
+    take(left[index], position, position + into.length);
     const slot = await enter(index);
     if (failure !== undefined) throw failure;
     if (!slot) return readDirectly(name, into, position);
@@ -176,6 +176,16 @@ export function openWindow({ units, windowBytes, connections, scratch, fetch }: 
   };
 }
 
+type Part = readonly [number, number];
+
+/** Strikes bytes `[start, end)` off the part that holds them; what a read leaves of it waits for another. */
+function take(parts: Part[], start: number, end: number): void {
+  const i = parts.findIndex(([from, to]) => from <= start && end <= to);
+  const [from, to] = parts[i];
+  const rest = [[from, start] as const, [end, to] as const].filter(([a, b]) => a < b);
+  parts.splice(i, 1, ...rest);
+}
+
 /** Units by file and position, to find the one that a read was planned for. */
 function indexUnits(units: readonly FetchUnit[]) {
   const files = new Map<string, { start: number; end: number; index: number }[]>();
@@ -189,18 +199,20 @@ function indexUnits(units: readonly FetchUnit[]) {
   for (const inFile of files.values()) inFile.sort((a, b) => a.start - b.start);
   return {
     /**
-     * The first unit in the order of use that holds a byte and is not used up, and where it ends; without one, where
-     * the next unit begins. The same bytes may be in several units, one for each time that they are fetched.
+     * The first unit in the order of use that is yet to give a byte to a read, and where that part ends; without one,
+     * where the next unit begins. The same bytes may be in several units, one for each time that they are fetched.
      */
-    find(name: string, at: number, left: Float64Array): { unit?: number; upTo: number } {
+    find(name: string, at: number, left: readonly Part[][]): { unit?: number; upTo: number } {
       const inFile = files.get(name) ?? [];
       const last = lastUpTo(inFile, at);
-      let found: { index: number; end: number } | undefined;
+      let found: { index: number; upTo: number } | undefined;
       for (let i = last; i >= 0 && inFile[i].start > at - longest; i--) {
         const { end, index } = inFile[i];
-        if (end > at && left[index] > 0 && (!found || index < found.index)) found = inFile[i];
+        if (end <= at || (found && found.index < index)) continue;
+        const part = left[index].find(([from, to]) => from <= at && at < to);
+        if (part) found = { index, upTo: part[1] };
       }
-      if (found) return { unit: found.index, upTo: found.end };
+      if (found) return { unit: found.index, upTo: found.upTo };
       return { upTo: inFile[last + 1]?.start ?? Number.POSITIVE_INFINITY };
     },
   };
